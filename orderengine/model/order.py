@@ -1,0 +1,131 @@
+"""Describe a swap order and the quotes and routes that answer it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from orderengine.errors import InvalidAmount
+from orderengine.model.amounts import U64_MAX, Amount
+from orderengine.model.instants import Instant
+from orderengine.model.tokens import token
+
+__all__ = ["Declined", "Leg", "Mode", "Order", "Priority", "Quote", "Route", "route_of"]
+
+
+class Mode(StrEnum):
+    """Say which side of the swap the order fixes."""
+
+    EXACT_IN = "exact_in"
+    """Sell exactly ``amount``; get at least the quote less the slippage tolerance."""
+    EXACT_OUT = "exact_out"
+    """Buy exactly ``amount``; pay at most the quote plus the slippage tolerance."""
+
+
+class Priority(StrEnum):
+    """Name the lane that an order waits in, and how much it pays for its place in a block."""
+
+    URGENT = "urgent"
+    NORMAL = "normal"
+    BULK = "bulk"
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """Ask for one swap. Checked when built, so every order that exists is well formed."""
+
+    order_id: str
+    sell: str
+    """Symbol or mint of the token paid."""
+    buy: str
+    """Symbol or mint of the token received."""
+    amount: Amount
+    """Base units: of ``sell`` in mode exact_in, of ``buy`` in mode exact_out."""
+    mode: Mode = Mode.EXACT_IN
+    slippage_bps: int = 50
+    """How far the execution may fall behind the quote, in whole basis points, 0 to 10,000."""
+    priority: Priority = Priority.NORMAL
+    deadline_ns: Instant | None = None
+    """From this instant no new attempt starts; a signature that is out may still land."""
+    user: str = "user"
+
+    def __post_init__(self) -> None:
+        if not self.order_id:
+            raise InvalidAmount("order_id", self.order_id, "a non-empty string")
+        if not 1 <= self.amount <= U64_MAX:
+            raise InvalidAmount("amount", self.amount, "from 1 to 2^64 - 1 base units")
+        if not 0 <= self.slippage_bps <= 10_000:
+            raise InvalidAmount("slippage_bps", self.slippage_bps, "from 0 to 10000")
+        if token(self.sell) == token(self.buy):
+            raise InvalidAmount("buy", self.buy, f"another token than sell ({self.sell})")
+
+
+class Quote(Struct, frozen=True, kw_only=True):
+    """Hold what one pool would pay for an order in the state of one slot."""
+
+    venue: str
+    pool: str
+    amount_in: Amount
+    """All that the trader would pay, pool fees included."""
+    amount_out: Amount
+    """All that the trader would receive, pool fees already taken."""
+    fee_in: Amount = 0
+    """Part of ``amount_in`` that the pool keeps as a fee."""
+    fee_out: Amount = 0
+    """What the pool kept as a fee of the token received, before ``amount_out``."""
+    network_cost: Amount = 0
+    """The transaction's fee in the token that varies (``buy`` for exact_in, else ``sell``),
+    rounded up; 0 where that token has no price in SOL."""
+    slot: int = 0
+    """The slot whose state was read."""
+
+
+class Declined(Struct, frozen=True, kw_only=True):
+    """Hold why a venue's pool did not win: no answer, an error, or a worse quote."""
+
+    venue: str
+    pool: str
+    code: str
+    reason: str
+    amount_in: Amount = 0
+    amount_out: Amount = 0
+
+
+class Leg(Struct, frozen=True, kw_only=True):
+    """Swap on one pool as part of a route."""
+
+    pool: str
+    venue: str
+    sell: str
+    buy: str
+    amount_in: Amount
+    amount_out: Amount
+    fee_in: Amount = 0
+    fee_out: Amount = 0
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """Hold the legs that together fill an order, with their totals."""
+
+    legs: tuple[Leg, ...]
+    amount_in: Amount
+    amount_out: Amount
+    slot: int = 0
+    """The oldest slot that a leg was quoted from."""
+
+
+def route_of(order: Order, quote: Quote) -> Route:
+    """Return the route that takes one quote."""
+    leg = Leg(
+        pool=quote.pool,
+        venue=quote.venue,
+        sell=order.sell,
+        buy=order.buy,
+        amount_in=quote.amount_in,
+        amount_out=quote.amount_out,
+        fee_in=quote.fee_in,
+        fee_out=quote.fee_out,
+    )
+    return Route(
+        legs=(leg,), amount_in=quote.amount_in, amount_out=quote.amount_out, slot=quote.slot
+    )

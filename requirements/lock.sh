@@ -1,0 +1,15 @@
+#!/bin/sh
+# Rewrite the locks from pyproject.toml: one hashed file a way of installing, all at the same versions.
+# No registry address is written: each machine's own pip settings say where packages come from.
+set -eu
+cd "$(dirname "$0")/.."
+lock() {
+    out=$1
+    shift
+    uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
+        --custom-compile-command "make lock" pyproject.toml "$@" --output-file "requirements/$out"
+}
+lock all.txt --all-extras --group build --group dev --group lab
+lock study.txt --extra study --group build --constraint requirements/all.txt
+lock dev.txt --extra study --group build --group dev --constraint requirements/all.txt
+lock lab.txt --extra study --group build --group lab --constraint requirements/all.txt
