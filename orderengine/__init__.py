@@ -1,0 +1,69 @@
+"""Route and execute token-swap orders over Solana DEX pools.
+
+One engine, two worlds: studies in virtual time (``simulate``), and a live service. Importing this
+package loads only anyio and msgspec; the rest is loaded when it is first named.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from orderengine import errors
+from orderengine.errors import OrderEngineError
+from orderengine.model.amounts import amount, format_amount, parse_amount
+from orderengine.model.events import Event, Status
+from orderengine.model.lifecycle import OrderState, fold
+from orderengine.model.order import Leg, Mode, Order, Priority, Quote, Route
+from orderengine.model.tokens import Token, token
+
+if TYPE_CHECKING:
+    from orderengine.study.result import Result
+    from orderengine.study.run import scenario, simulate
+    from orderengine.study.scenario import Scenario
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Event",
+    "Leg",
+    "Mode",
+    "Order",
+    "OrderEngineError",
+    "OrderState",
+    "Priority",
+    "Quote",
+    "Result",
+    "Route",
+    "Scenario",
+    "Status",
+    "Token",
+    "amount",
+    "errors",
+    "fold",
+    "format_amount",
+    "parse_amount",
+    "scenario",
+    "simulate",
+    "token",
+]
+
+_LAZY = {
+    "Result": "orderengine.study.result",
+    "Scenario": "orderengine.study.scenario",
+    "scenario": "orderengine.study.run",
+    "simulate": "orderengine.study.run",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load what studies need when it is first asked for."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,204 @@
+"""The command line: read what people write, call one function, print what they asked for.
+
+Exit codes: 0 done, 1 a check failed, 2 bad input, said in one line on standard error.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import rich_click as click
+
+from orderengine import __version__
+from orderengine.errors import InvalidData, InvariantViolated, OrderEngineError
+
+__all__ = ["main"]
+
+
+class _OneLine(click.RichGroup):
+    """Turn our errors into one clear line and an exit code, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  (click's own signature)
+        try:
+            return super().invoke(ctx)
+        except OrderEngineError as error:
+            click.echo(f"orderengine: {' '.join(str(error).split())}", err=True)
+            ctx.exit(1 if isinstance(error, InvariantViolated) else 2)
+
+
+@click.group(cls=_OneLine, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="orderengine")
+def main() -> None:
+    """Route and execute token-swap orders over Solana DEX pools: studies and a service."""
+
+
+@main.command()
+@click.argument("scenario", default="default")
+@click.option("--orders", metavar="N", help="How many orders.")
+@click.option("--seed", metavar="S", help="What every random draw derives from.")
+@click.option(
+    "--prices",
+    metavar="FILE",
+    help="A price trace: CSV or Parquet, plain or gzip; columns timestamp and price (or open).",
+)
+@click.option(
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Change any field of the scenario, for example engine.workers=64.",
+)
+@click.option("--report", metavar="FILE", help="Write one self-contained HTML page.")
+@click.option("--out", metavar="DIR", help="Write events.jsonl, orders.parquet, summary.json.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def simulate(  # noqa: PLR0913, PLR0917  (one argument a flag)
+    scenario: str,
+    orders: str | None,
+    seed: str | None,
+    prices: str | None,
+    settings: tuple[str, ...],
+    report: str | None,
+    out: str | None,
+    as_json: bool,
+) -> None:
+    """Run a study in virtual time.
+
+    SCENARIO is a name (default, seed_default, simpy_twin) or a TOML file.
+    """
+    _require_extra("study", "polars", "altair", "tomli_w")
+    from orderengine.study.result import require_writable  # noqa: PLC0415  (loads the extra)
+    from orderengine.study.run import scenario as find  # noqa: PLC0415
+    from orderengine.study.run import simulate as run  # noqa: PLC0415
+    from orderengine.study.scenario_form import parse_setting  # noqa: PLC0415
+
+    changes: dict[str, object] = {}
+    for name, text in (("orders", orders), ("seed", seed)):
+        if text is not None:
+            changes[name] = int(text) if text.isascii() and text.isdigit() else text
+    if prices is not None:
+        changes |= {"market.price.model": "trace", "market.price.file": prices}
+    changes |= dict(parse_setting(setting) for setting in settings)
+    chosen = find(scenario).replace(changes)
+    if report is not None:
+        require_writable(report)
+    if out is not None and Path(out).exists() and not Path(out).is_dir():
+        raise InvalidData(out, "a file", "a folder")
+    with _progress(chosen.orders, quiet=as_json) as advance:
+        result = run(chosen, progress=advance)
+    if out is not None:
+        result.save(out)
+    if report is not None:
+        result.report(report, command=shlex.join(["orderengine", *sys.argv[1:]]))
+    if as_json:
+        click.echo(msgspec.json.encode(result.figures()))
+        return
+    click.echo(str(result))
+    click.echo()
+    click.echo(f"Conserved to the unit over users, pools and fees: {', '.join(result.supply)}")
+    click.echo(
+        f"CPU {result.cpu_seconds:.2f} s, {result.cpu_seconds / len(result.logs) * 1e6:,.0f} µs an "
+        f"order; event log sha256 {result.event_log_sha256}"
+    )
+    for what, where in (("report", report), ("events and tables", out)):
+        if where is not None:
+            click.echo(f"{what}: {where}")
+
+
+@contextmanager
+def _progress(total: int, *, quiet: bool) -> Iterator[Any]:
+    """Show a bar on a terminal; nothing where nobody watches."""
+    from rich.console import Console  # noqa: PLC0415  (only where a bar is drawn)
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield False
+        return
+    columns = (
+        TextColumn("simulating"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("orders ended, left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda ended, _: bar.update(task, completed=ended)
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE.jsonl…")
+@click.option("--venue", help="The program, if it is not the start of the file's name.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def verify(files: tuple[str, ...], venue: str | None, as_json: bool) -> None:
+    """Check our swap math against recorded answers of the venues' own SDKs, to the unit."""
+    from orderengine.pools.verify import (  # noqa: PLC0415  (only this command needs it)
+        CaseStatus,
+        check_line,
+        venue_of_file_name,
+    )
+
+    counts = dict.fromkeys(CaseStatus, 0)
+    details: list[dict[str, str]] = []
+    for file in files:
+        program = venue or venue_of_file_name(Path(file).name)
+        for number, line in enumerate(_lines(file), start=1):
+            case = check_line(program, line, f"{file}:{number}")
+            counts[case.status] += 1
+            if case.status is not CaseStatus.PASSED:
+                differs = "; ".join(
+                    f"{entry.field} is {entry.got}, expected {entry.expected}"
+                    for entry in case.mismatches
+                )
+                why = case.reason or differs
+                details.append(
+                    {"file": file, "id": case.case_id, "status": case.status, "why": why}
+                )
+    if as_json:
+        click.echo(msgspec.json.encode({**counts, "details": details}))
+    else:
+        for detail in details:
+            click.echo(f"{detail['status']} {detail['id']}: {detail['why']}")
+        skipped = f", {counts[CaseStatus.SKIPPED]} skipped" if counts[CaseStatus.SKIPPED] else ""
+        passed, failed = counts[CaseStatus.PASSED], counts[CaseStatus.FAILED]
+        click.echo(f"{passed} passed, {failed} failed{skipped}")
+    if counts[CaseStatus.FAILED]:
+        sys.exit(1)
+
+
+def _lines(file: str) -> Iterator[bytes]:
+    """Yield the lines that are not empty, of a plain or gzip file."""
+    import gzip  # noqa: PLC0415  (only for such files)
+
+    try:
+        data = Path(file).read_bytes()
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+    except (OSError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InvalidData(file, reason, "a readable JSONL file") from None
+    lines = [line for line in data.splitlines() if line.strip()]
+    if not lines:
+        raise InvalidData(file, "no lines", "one case a line")
+    yield from lines
+
+
+def _require_extra(extra: str, *modules: str) -> None:
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        raise InvalidData(
+            "this command", f"no {', '.join(missing)}", f"pip install 'orderengine[{extra}]'"
+        )

@@ -1,0 +1,118 @@
+"""Write an order's next event: check it, store it, then tell those who watch.
+
+The one place where events are made, so that number, status and time are always set alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import anyio
+
+from orderengine.errors import UnknownOrder
+from orderengine.execution.ports import Clock, EventStore, Signed
+from orderengine.model.events import Accepted, Event, Status
+from orderengine.model.lifecycle import OrderState, apply, fold, status_after
+from orderengine.model.order import Order
+
+__all__ = ["Journal"]
+
+
+class Journal:
+    """Join the store, the clock and the watchers of a log.
+
+    Args:
+        store: keeps the events.
+        clock: dates them.
+        observe: called with each event after it is stored, in the order of storing; it must not
+            block and must not raise.
+    """
+
+    def __init__(
+        self, store: EventStore, clock: Clock, observe: Callable[[Event], None] | None = None
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._observe = observe
+        self._nudges: dict[str, anyio.Event] = {}
+
+    async def load(self, order_id: str) -> OrderState:
+        """Return the order's state. Raises ``UnknownOrder``."""
+        return fold(await self._store.events(order_id))
+
+    async def open(self, order: Order, reference_price_x64: int) -> OrderState:
+        """Store a new order; once this returns it will end exactly once."""
+        event = Accepted(
+            order_id=order.order_id,
+            seq=1,
+            status=Status.PENDING,
+            at_ns=self._clock.now_ns(),
+            order=order,
+            reference_price_x64=reference_price_x64,
+        )
+        state = apply(None, event)
+        await self._store.create(event)
+        self._publish(event)
+        return state
+
+    async def record(
+        self,
+        state: OrderState,
+        kind: type[Event],
+        *,
+        fence: int | None = None,
+        signed: Signed | None = None,
+        **fields: Any,  # noqa: ANN401  (the fields of ``kind``, which checks them)
+    ) -> OrderState:
+        """Append the order's next event and return the state after it.
+
+        Raises:
+            IllegalEvent: the lifecycle does not allow it; nothing is written.
+            SequenceConflict: somebody else wrote first; load and decide anew.
+            LeaseLost: another worker holds the order.
+        """
+        tag = str(kind.__struct_config__.tag)
+        event = kind(
+            order_id=state.order_id,
+            seq=state.seq + 1,
+            status=status_after(state.order_id, state.status, tag),
+            at_ns=self._clock.now_ns(),
+            **fields,
+        )
+        after = apply(state, event)
+        await self._store.append(event, fence=fence, signed=signed)
+        self._publish(event)
+        return after
+
+    def _publish(self, event: Event) -> None:
+        if self._observe is not None:
+            self._observe(event)
+        nudge = self._nudges.pop(event.order_id, None)
+        if nudge is not None:
+            nudge.set()
+
+    async def follow(self, order_id: str, from_seq: int = 1) -> AsyncIterator[Event]:
+        """Yield the log from ``from_seq`` on, inclusive, then what is added, to the terminal event.
+
+        What is yielded is read from the store; watching only tells when to read. So there is no gap
+        and no repeat, and a slow reader costs nobody anything.
+        """
+        next_seq = max(from_seq, 1)
+        while True:
+            nudge = self._nudges.get(order_id)
+            if nudge is None:
+                nudge = self._nudges[order_id] = anyio.Event()
+            try:
+                events = await self._store.events(order_id, next_seq)
+            except UnknownOrder:
+                self._nudges.pop(order_id, None)
+                raise
+            for event in events:
+                yield event
+                if event.status.is_terminal:
+                    self._nudges.pop(order_id, None)
+                    return
+            next_seq += len(events)
+            if not events:
+                await nudge.wait()

@@ -1,0 +1,79 @@
+"""Own every choice about trying: how often, how long to wait, how much slippage to allow.
+
+Retries have one owner, and it is here. A policy is a plain function, so a study may pass its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+
+from msgspec import Struct
+
+from orderengine.model.lifecycle import OrderState
+from orderengine.model.order import Mode, Order, Quote, Route
+
+__all__ = ["ExecutionPolicy", "RetryPolicy", "Router", "SlippagePolicy", "backoff", "slippage"]
+
+Router = Callable[[Order, Sequence[Quote]], "Quote | Route | None"]
+"""Choose among the usable quotes (one or more); None takes none of them."""
+
+RetryPolicy = Callable[[OrderState, str], "int | None"]
+"""Return nanoseconds to wait before the next attempt, or None to give up.
+
+The arguments are the state before the failure is written (``state.attempts`` earlier attempts) and
+the failure's code.
+"""
+
+SlippagePolicy = Callable[[Order, Route], "tuple[int, int]"]
+"""Return ``(amount_in_max, amount_out_min)``: the worst amounts that may still execute."""
+
+_HOPELESS = frozenset({"INVALID_REQUEST", "INVALID_AMOUNT", "UNKNOWN_TOKEN", "INSUFFICIENT_FUNDS"})
+
+
+def slippage(order: Order, route: Route) -> tuple[int, int]:
+    """Allow ``order.slippage_bps`` between quote and execution.
+
+    The bound on the free side is rounded in the trader's favour: the least output up, the greatest
+    input down.
+    """
+    if order.mode is Mode.EXACT_IN:
+        kept = route.amount_out * (10_000 - order.slippage_bps)
+        return route.amount_in, -(-kept // 10_000)
+    return route.amount_in * (10_000 + order.slippage_bps) // 10_000, route.amount_out
+
+
+def backoff(attempts_max: int, first_ns: int, longest_ns: int) -> RetryPolicy:
+    """Return a policy that doubles the wait from ``first_ns`` to ``longest_ns``.
+
+    Each wait is drawn between half and the whole of its length, so that orders that failed together
+    do not return together. The draw is a hash of order and attempt: no state, the same on every
+    machine.
+    """
+
+    def retry(state: OrderState, code: str) -> int | None:
+        attempt = state.attempts + 1
+        if attempt >= attempts_max or code in _HOPELESS:
+            return None
+        whole_ns = min(first_ns << min(state.attempts, 62), longest_ns)
+        if whole_ns == 0:
+            return 0
+        key = blake2b(f"{state.order_id}:{attempt}".encode(), digest_size=8).digest()
+        half_ns = whole_ns // 2
+        return half_ns + int.from_bytes(key, "big") % (whole_ns - half_ns + 1)
+
+    return retry
+
+
+class ExecutionPolicy(Struct, frozen=True, kw_only=True):
+    """Hold the executor's settings; every duration is in nanoseconds."""
+
+    router: Router
+    retry: RetryPolicy = backoff(3, 200_000_000, 5_000_000_000)
+    slippage: SlippagePolicy = slippage
+    quote_deadline_ns: int = 1_500_000_000
+    """All venues are asked at once; those that have not answered by then are left out."""
+    route_age_ns_max: int = 5_000_000_000
+    """About a dozen slots: an older route is quoted anew, not signed."""
+    resend_ns: int = 2_000_000_000
+    """The same bytes are sent again this often until their fate is known."""

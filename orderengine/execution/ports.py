@@ -1,0 +1,170 @@
+"""What the executor needs from outside, as small protocols.
+
+Adapters raise ``Unavailable`` where trying again may help and ``Rejected`` where this try is over;
+whatever library they use, its own errors end at the adapter. ``now_ns`` is for dates and deadlines;
+waiting is anyio's business, so that a virtual clock can jump.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from orderengine.model.events import Event
+from orderengine.model.order import Declined, Order, Priority, Quote, Route
+
+__all__ = [
+    "Clock",
+    "EventStore",
+    "Landed",
+    "Lapsed",
+    "Outcome",
+    "PriceFeed",
+    "Reverted",
+    "Settlement",
+    "Signed",
+    "SwapPlan",
+    "Venue",
+    "WorkQueue",
+]
+
+
+class SwapPlan(Struct, frozen=True, kw_only=True):
+    """Hold what is to be signed: the route and the worst amounts that may still execute."""
+
+    order: Order
+    route: Route
+    attempt: int
+    amount_in_max: int
+    amount_out_min: int
+
+
+class Signed(Struct, frozen=True, kw_only=True):
+    """Hold a signed transaction. It is stored before it is sent, and resent byte for byte."""
+
+    order_id: str
+    attempt: int
+    signature: str
+    payload: bytes
+    last_valid_height: int
+    network_fee: int
+    """Lamports charged if it lands."""
+
+
+class Landed(Struct, frozen=True, kw_only=True):
+    """Say that the transaction is final and the swap happened."""
+
+    slot: int
+    landed_at_ns: int
+    amount_in: int
+    amount_out: int
+    fee_in: int
+    fee_out: int
+    network_fee: int
+    reference_price_x64: int
+
+
+class Reverted(Struct, frozen=True, kw_only=True):
+    """Say that the transaction is final and the swap did not happen; its fee is paid."""
+
+    code: str
+    reason: str
+    network_fee: int
+
+
+class Lapsed(Struct, frozen=True, kw_only=True):
+    """Say that the transaction did not land and is proven never to land."""
+
+    code: str
+    reason: str
+
+
+Outcome = Landed | Reverted | Lapsed
+
+
+class Clock(Protocol):
+    """Tell the date."""
+
+    def now_ns(self) -> int:
+        """Return nanoseconds since the Unix epoch, wall or virtual."""
+
+
+class PriceFeed(Protocol):
+    """Tell the outside price, against which execution is measured."""
+
+    def reference_price_x64(self, sell: str, buy: str) -> int:
+        """Return base units of ``buy`` for one of ``sell``, times 2^64, rounded down."""
+
+
+class Venue(Protocol):
+    """Quote an order on every pool of one program."""
+
+    @property
+    def name(self) -> str:
+        """The program's name."""
+
+    async def quote(self, order: Order, attempt: int) -> Sequence[Quote | Declined]:
+        """Return one answer a pool, in a fixed order; raises ``Unavailable`` or ``Rejected``."""
+
+
+class Settlement(Protocol):
+    """Make a swap final."""
+
+    async def sign(self, plan: SwapPlan) -> Signed:
+        """Build and sign; nothing is sent. Raises ``Unavailable`` or ``Rejected``."""
+
+    async def send(self, signed: Signed) -> None:
+        """Send the bytes, again if they were sent before. An error says nothing of their fate."""
+
+    async def outcome(self, signed: Signed, until_ns: int) -> Outcome | None:
+        """Wait until the transaction's fate is proven, or return None at ``until_ns``."""
+
+
+class EventStore(Protocol):
+    """Keep the logs. The truth about an order is here and nowhere else."""
+
+    async def create(self, accepted: Event) -> None:
+        """Store a new order with its first event. Raises ``DuplicateOrder``."""
+
+    async def append(
+        self, event: Event, *, fence: int | None = None, signed: Signed | None = None
+    ) -> None:
+        """Append the order's next event, with the transaction that it announces, atomically.
+
+        ``fence`` is the writer's lease; None for a user's own write, guarded by ``seq`` alone.
+
+        Raises:
+            UnknownOrder: the order was never created.
+            SequenceConflict: ``event.seq`` is not one more than the last one stored.
+            LeaseLost: a newer lease exists.
+        """
+
+    async def events(self, order_id: str, from_seq: int = 1) -> Sequence[Event]:
+        """Return the log from ``from_seq`` on, inclusive. Raises ``UnknownOrder``."""
+
+    async def claim(self, order_id: str, worker: str) -> int | None:
+        """Take the order's lease and return its fence, or None if it is held or the order ended."""
+
+    async def release(self, order_id: str, fence: int) -> None:
+        """Give the lease back; does nothing if it is not held under this fence."""
+
+    async def signed(self, order_id: str, signature: str) -> Signed:
+        """Return the stored transaction. Raises ``UnknownOrder``."""
+
+
+class WorkQueue(Protocol):
+    """Wake workers. A wake-up carries an order's id, never the order; losing one loses no order."""
+
+    def require_room(self, priority: Priority) -> None:
+        """Raise ``QueueFull`` if the lane holds its capacity."""
+
+    async def put(self, priority: Priority, order_id: str) -> None:
+        """Add a wake-up, waiting for room."""
+
+    async def get(self) -> str | None:
+        """Return the next order id, waiting for one; None once the queue is closed."""
+
+    def close(self) -> None:
+        """Let every ``get`` return None from now on."""

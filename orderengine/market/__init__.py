@@ -1,0 +1,1 @@
+"""The simulated world as plain state: slots, prices, pools, flow, landing. No async, no I/O."""

@@ -1,0 +1,133 @@
+"""Describe the simulated world: everything that is outside the engine.
+
+Figures cite where they come from; what no source gives is marked as an assumption. The sources are
+those of the project's Solana notes: `blockrazor` (slot times, August 2025), `Syndica` (September
+2025), `Raydium docs` (compute units), and measured files: 188 transfers of 2024-10-01
+(Block-Logic/ping-thing-client), one mainnet block (361774429), 871 Jupiter quotes of 2025-10-23.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from orderengine.market.fields import Duration, TokenAmount, amount_of, check, duration_ns
+from orderengine.market.latency import LatencyConfig
+from orderengine.market.pools import DEFAULT_POOLS, PoolConfig
+from orderengine.market.prices import PriceConfig
+from orderengine.model.tokens import TOKENS
+
+__all__ = ["FeeConfig", "FlowConfig", "LandingConfig", "MarketConfig"]
+
+
+class FeeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Describe what a transaction costs: lamports a signature, and a price a compute unit."""
+
+    signature_lamports: int = 5_000
+    """Solana's base fee (Raydium docs)."""
+    urgent_micro_lamports: int = 200_000
+    """A compute unit's price for urgent orders: the 75th percentile of block 361774429."""
+    normal_micro_lamports: int = 300
+    """For normal orders: the median of block 361774429."""
+    bulk_micro_lamports: int = 0
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            check(name, value, 0 <= value <= 10**12, "from 0 to 10^12")
+
+
+class LandingConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Describe how a sent transaction reaches a block, and when it never does."""
+
+    model: Literal["delay", "slots"] = "delay"
+    """``delay``: lands in the first slot that begins after a drawn delay; ``slots``: lands a
+    geometric number of slots after the one it is sent in."""
+    delay: LatencyConfig = LatencyConfig(model="lognormal", median="2400ms", sigma=0.288)
+    """Median 6 slots; spread by the p90 over p50 of 188 measured transfers (4,663, 3,225 ms)."""
+    slots_p: float = 0.6
+    """Of ``slots``: the chance to land in the next slot, and in each one after it."""
+    drop_rate: float = 0.1
+    """Chance that one sending is lost on its way. Assumption: no source gives a rate."""
+    drop_notice: Duration = "0ms"
+    """If above 0, a lost transaction is reported dead after this time, and can land no more. Solana
+    gives no such notice; it stands for simple models that retry after a fixed wait."""
+    blockhash_blocks: int = 150
+    """Blocks (not slots) for which a signature stays valid (Solana docs)."""
+    confirm: LatencyConfig = LatencyConfig(model="lognormal", median="800ms", sigma=0.2)
+    """From landing to knowing it. Assumption: what 6 slots leave of the measured median."""
+
+    def __post_init__(self) -> None:
+        check("slots_p", self.slots_p, 0 < self.slots_p <= 1, "above 0 and at most 1")
+        check("drop_rate", self.drop_rate, 0 <= self.drop_rate < 1, "from 0 to below 1")
+        duration_ns("drop_notice", self.drop_notice)
+        blocks = self.blockhash_blocks
+        check("blockhash_blocks", blocks, 1 <= blocks <= 100_000, "from 1 to 100000 blocks")
+
+
+class FlowConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Describe trades of others: a Poisson number a slot, lognormal sizes, fair-coin directions.
+
+    Assumption: independent of the price. Where it misleads: informed traders are not in it.
+    """
+
+    trades_per_slot: float = 2.0
+    """Over all pools. Assumption."""
+    size_median: TokenAmount = "2SOL"
+    size_sigma: float = 1.0
+
+    def __post_init__(self) -> None:
+        rate = self.trades_per_slot
+        check("trades_per_slot", rate, 0 <= rate <= 1_000, "from 0 to 1000")
+        check("size_sigma", self.size_sigma, 0 <= self.size_sigma <= 5, "from 0 to 5")
+
+
+class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Describe one pair's world: slots, outside price, pools, flow, latencies, landing, fees."""
+
+    base: str = "SOL"
+    quote: str = "USDC"
+    slot: Duration = "400ms"
+    """A slot's length (target 400 ms; 437 measured one-minute means are 382 to 423 ms)."""
+    skip_rate: float = 0.0007
+    """Chance that a slot has no block (Syndica, September 2025)."""
+    price: PriceConfig = PriceConfig()
+    pools: tuple[PoolConfig, ...] = DEFAULT_POOLS
+    arbitrage: bool = True
+    """Whether an arbitrageur trades every pool back to within its fee of the outside price, at the
+    start of each slot, before our own orders."""
+    flow: FlowConfig = FlowConfig()
+    quote_latency: LatencyConfig = LatencyConfig(model="lognormal", median="492ms", sigma=0.531)
+    """From asking a venue to the reading of its pools' state. Median and p90 (972 ms) of 871
+    Jupiter quotes through a proxy; for Raydium's and Meteora's own endpoints an assumption."""
+    build_latency: LatencyConfig = LatencyConfig(model="lognormal", median="30ms", sigma=0.3)
+    """From the choice of a route to its signature, the answer's way back included. Assumption."""
+    quote_pools: Literal["all", "one"] = "all"
+    """``one``: each order is quoted by one pool only, drawn for it."""
+    landing: LandingConfig = LandingConfig()
+    fees: FeeConfig = FeeConfig()
+
+    def __post_init__(self) -> None:
+        symbols = [entry.symbol for entry in TOKENS]
+        for name in ("base", "quote"):
+            symbol = getattr(self, name)
+            check(name, symbol, symbol in symbols, f"one of {', '.join(symbols)}")
+        check("quote", self.quote, self.quote != self.base, f"another token than {self.base}")
+        slot_ns = duration_ns("slot", self.slot)
+        check("slot", self.slot, 1_000_000 <= slot_ns <= 60_000_000_000, "from 1ms to 60s")
+        check("skip_rate", self.skip_rate, 0 <= self.skip_rate <= 0.9, "from 0 to 0.9")
+        check("pools", len(self.pools), len(self.pools) > 0, "at least one pool")
+        names = [pool.name for pool in self.pools]
+        check("pools", names, len(set(names)) == len(names), "a different name for each pool")
+        amount_of("flow.size_median", self.flow.size_median, self.base)
+        for index, pool in enumerate(self.pools):
+            amount_of(f"pools[{index}].depth", pool.depth, self.quote)
+        paid = any(getattr(self.fees, name) for name in self.fees.__struct_fields__)
+        has_sol = "SOL" in (self.base, self.quote)
+        check(
+            "fees",
+            f"fees above 0 for {self.base}/{self.quote}",
+            has_sol or not paid,
+            "fees of 0 unless one token of the pair is SOL, in which they are paid",
+        )

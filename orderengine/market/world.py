@@ -1,0 +1,271 @@
+"""Hold the simulated world's state and move it from slot to slot.
+
+Time moves only in ``advance``: whoever looks at the world brings it to the present first, so no
+task has to tick. At the start of each slot that has a block, in this order: the outside price
+moves, other traders trade, the arbitrageur trades every pool back, then the transactions that land
+in this slot execute, highest compute-unit price first, earlier sent first among equals.
+
+Assumptions: a block takes effect at its slot's start; the arbitrageur is always first and never
+short of tokens; a landed transaction is final. Compute limits, leaders and forks are not modelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from orderengine.errors import InvalidAmount, Rejected
+from orderengine.market.config import MarketConfig
+from orderengine.market.draws import Draws
+from orderengine.market.fields import amount_of, duration_ns
+from orderengine.market.ledger import Ledger
+from orderengine.market.prices import PricePath
+from orderengine.model.amounts import U64_MAX
+from orderengine.pools import Direction, Pool, Swap, tokens_of
+
+__all__ = ["Execution", "SwapLeg", "Transaction", "World"]
+
+_TREASURY = 2**62
+"""What the arbitrageur and the other traders each hold of a token: more than they can ever need."""
+
+
+class SwapLeg(Struct, frozen=True):
+    """Swap on one pool: the fixed amount is the input of exact_in, the output of exact_out."""
+
+    pool: str
+    direction: Direction
+    exact_in: bool
+    amount: int
+
+
+class Transaction(Struct, frozen=True, kw_only=True):
+    """Hold what a signed transaction says; it executes whole or not at all."""
+
+    signature: str
+    user: str
+    legs: tuple[SwapLeg, ...]
+    amount_in_max: int
+    amount_out_min: int
+    network_fee: int
+    unit_price: int
+    """Micro-lamports a compute unit: its claim to an early place in the block."""
+    last_valid_height: int
+
+
+class Execution(Struct, frozen=True, kw_only=True):
+    """Hold what became of a transaction that landed; ``code`` is empty if it succeeded."""
+
+    slot: int
+    landed_at_ns: int
+    price_x64: int
+    """The outside price of the pair in its slot."""
+    code: str = ""
+    reason: str = ""
+    amount_in: int = 0
+    amount_out: int = 0
+    fee_in: int = 0
+    fee_out: int = 0
+
+
+class World:
+    """Hold pools, price, accounts and pending transactions of one pair.
+
+    Args:
+        config: the description.
+        seed: what all of the world's draws derive from.
+        pools: the opened pools.
+        path: the outside price.
+        start_ns: the instant at which slot 0 begins, nanoseconds since the Unix epoch.
+    """
+
+    def __init__(
+        self,
+        config: MarketConfig,
+        seed: int,
+        pools: Sequence[Pool],
+        path: PricePath,
+        start_ns: int,
+    ) -> None:
+        self.base = config.base
+        self.quote = config.quote
+        self.start_ns = start_ns
+        self.slot_ns = duration_ns("slot", config.slot)
+        self.slot = 0
+        self.height = 0
+        self.pools: dict[str, Pool] = {pool.address: pool for pool in pools}
+        self.ledger = Ledger()
+        self.executions: dict[str, Execution] = {}
+        self._path = path
+        self.price_x64 = path.price_x64(0, start_ns)
+        self._arbitrage = config.arbitrage
+        self._flow = config.flow
+        self._flow_median = amount_of("flow.size_median", config.flow.size_median, config.base)
+        self._skip_rate = config.skip_rate
+        self._draw_skip = Draws(seed, "slot/skip")
+        self._draw_flow = Draws(seed, "flow")
+        self._due: dict[int, list[tuple[int, int, Transaction]]] = {}
+        self._sent = 0
+        for pool in pools:
+            self.ledger.issue_to_pool(pool)
+        for trader in ("arbitrageur", "flow"):
+            for name in (self.base, self.quote):
+                self.ledger.issue(trader, name, _TREASURY)
+
+    def slot_start_ns(self, slot: int) -> int:
+        """Return the instant at which a slot begins."""
+        return self.start_ns + slot * self.slot_ns
+
+    def slot_at(self, now_ns: int) -> int:
+        """Return the slot that holds an instant."""
+        return (now_ns - self.start_ns) // self.slot_ns
+
+    def advance(self, now_ns: int) -> None:
+        """Bring the world to an instant; does nothing if it is there already."""
+        target = (now_ns - self.start_ns) // self.slot_ns
+        while self.slot < target:
+            self._next_slot()
+
+    def deliver(self, transaction: Transaction, slot: int) -> None:
+        """Let a transaction reach the leader of a later slot."""
+        self._sent += 1
+        entry = (-transaction.unit_price, self._sent, transaction)
+        self._due.setdefault(max(slot, self.slot + 1), []).append(entry)
+
+    def is_expired(self, last_valid_height: int) -> bool:
+        """Return whether a transaction with this limit can land no more."""
+        return self.height > last_valid_height
+
+    def expiry_slot(self, last_valid_height: int) -> int:
+        """Return the first slot at which the limit can be passed, if no more slots are skipped."""
+        return self.slot + max(last_valid_height - self.height + 1, 0)
+
+    def _next_slot(self) -> None:
+        self.slot += 1
+        now_ns = self.slot_start_ns(self.slot)
+        self.price_x64 = self._path.price_x64(self.slot, now_ns)
+        due = self._due.pop(self.slot, ())
+        if self._skip_rate > 0 and self._draw_skip.uniform(self.slot) < self._skip_rate:
+            if due:
+                self._due.setdefault(self.slot + 1, []).extend(due)
+            return
+        self.height += 1
+        now_s = now_ns // 1_000_000_000
+        if self._flow.trades_per_slot > 0:
+            self._trade_flow(now_s)
+        if self._arbitrage:
+            for pool in list(self.pools.values()):
+                self._arbitrage_pool(pool, now_s)
+        for _, _, transaction in sorted(due, key=lambda entry: entry[:2]):
+            self._land(transaction, now_ns, now_s)
+
+    def _trade_flow(self, now_s: int) -> None:
+        draws, slot = self._draw_flow, self.slot
+        addresses = list(self.pools)
+        for index in range(draws.poisson(self._flow.trades_per_slot, slot)):
+            k = 1_000 + 3 * index
+            pool = self.pools[addresses[draws.u64(slot, k) % len(addresses)]]
+            size = max(
+                round(draws.lognormal(self._flow_median, self._flow.size_sigma, slot, k + 1)), 1
+            )
+            if draws.u64(slot, k + 2) & 1:
+                self._trade("flow", pool, Direction.A_TO_B, size, now_s)
+            else:
+                value = max(size * self.price_x64 >> 64, 1)
+                self._trade("flow", pool, Direction.B_TO_A, value, now_s)
+
+    def _arbitrage_pool(self, pool: Pool, now_s: int) -> None:
+        """Trade until the pool's price after its fee is no better than the outside price.
+
+        Selling A to the pool pays while it gives more B for A than outside; selling B pays while it
+        asks less B for A than outside.
+        """
+        for direction in (Direction.A_TO_B, Direction.B_TO_A):
+            amount_in = pool.amount_in_to_price(direction, self.price_x64, now_s)
+            if amount_in > 0:
+                self._trade("arbitrageur", pool, direction, amount_in, now_s)
+                return
+
+    def _trade(
+        self, trader: str, pool: Pool, direction: Direction, amount_in: int, now_s: int
+    ) -> None:
+        try:
+            swap = pool.swap_exact_in(direction, min(amount_in, U64_MAX), now_s)
+        except (Rejected, InvalidAmount):
+            return
+        sell, buy = tokens_of(pool, direction)
+        self.ledger.swap(trader, sell, swap.amount_in, buy, swap.amount_out)
+        self.pools[pool.address] = swap.pool
+
+    def _land(self, transaction: Transaction, now_ns: int, now_s: int) -> None:
+        if transaction.signature in self.executions:
+            return  # the network has seen these bytes: a second copy does nothing
+        if self.height > transaction.last_valid_height:
+            return
+        user, fee = transaction.user, transaction.network_fee
+        if self.ledger.balance(user, "SOL") < fee:
+            return  # nobody to charge: the leader leaves it out, and it expires
+        execution = self._execute(transaction, now_ns, now_s)
+        if fee > 0:
+            self.ledger.pay(user, "validators", "SOL", fee)
+        self.executions[transaction.signature] = execution
+
+    def _execute(self, transaction: Transaction, now_ns: int, now_s: int) -> Execution:
+        """Run the legs on copies of the pools' state; keep them only if the limits hold."""
+        after: dict[str, Pool] = {}
+        swaps: list[tuple[Swap, str, str]] = []
+        code, reason = "", ""
+        try:
+            for leg in transaction.legs:
+                pool = after.get(leg.pool) or self.pools[leg.pool]
+                swap = (
+                    pool.swap_exact_in(leg.direction, leg.amount, now_s)
+                    if leg.exact_in
+                    else pool.swap_exact_out(leg.direction, leg.amount, now_s)
+                )
+                after[leg.pool] = swap.pool
+                swaps.append((swap, *tokens_of(pool, leg.direction)))
+        except Rejected as error:
+            code, reason = error.code, str(error)
+        amount_in = sum(swap.amount_in for swap, _, _ in swaps)
+        amount_out = sum(swap.amount_out for swap, _, _ in swaps)
+        if not code and amount_out < transaction.amount_out_min:
+            code = "SLIPPAGE"
+            reason = f"would pay {amount_out}, the least accepted is {transaction.amount_out_min}"
+        elif not code and amount_in > transaction.amount_in_max:
+            code = "SLIPPAGE"
+            reason = f"would cost {amount_in}, the most accepted is {transaction.amount_in_max}"
+        elif not code and self._lacks_funds(transaction, swaps[0][1], amount_in):
+            code, reason = "INSUFFICIENT_FUNDS", f"{transaction.user} cannot pay {amount_in}"
+        if code:
+            return Execution(
+                slot=self.slot,
+                landed_at_ns=now_ns,
+                price_x64=self.price_x64,
+                code=code,
+                reason=reason,
+            )
+        self.pools.update(after)
+        for swap, sell, buy in swaps:
+            self.ledger.swap(transaction.user, sell, swap.amount_in, buy, swap.amount_out)
+        return Execution(
+            slot=self.slot,
+            landed_at_ns=now_ns,
+            price_x64=self.price_x64,
+            amount_in=amount_in,
+            amount_out=amount_out,
+            fee_in=sum(swap.fee_in for swap, _, _ in swaps),
+            fee_out=sum(swap.fee_out for swap, _, _ in swaps),
+        )
+
+    def _lacks_funds(self, transaction: Transaction, sell: str, amount_in: int) -> bool:
+        needed = amount_in + (transaction.network_fee if sell == "SOL" else 0)
+        return self.ledger.balance(transaction.user, sell) < needed
+
+    def reference_price_x64(self, sell: str) -> int:
+        """Return the outside price for a seller of ``sell``: buy units a sell unit, Q64.64."""
+        return self.price_x64 if sell == self.base else (1 << 128) // self.price_x64
+
+    def require_conserved(self) -> dict[str, int]:
+        """Return each token's supply, after checking that all of it is there to the unit."""
+        return self.ledger.require_conserved(self.pools.values())

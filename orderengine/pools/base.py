@@ -1,0 +1,115 @@
+"""What every pool can do, whatever its program.
+
+A pool is an immutable value: a swap returns the amounts and the next pool, and leaves the pool
+that it was asked of as it was. So a route may use a pool twice and see its own effect, a quote
+costs nothing to throw away, and a study can keep any state it has seen.
+
+Amounts are integers in base units. Prices are Q64.64 integers: base units of token B for one base
+unit of token A, times 2^64. ``now_s`` is in Unix seconds (programs keep time in seconds) and is
+passed in, because nothing here reads a clock.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+
+from msgspec import Struct
+
+__all__ = ["Direction", "Pool", "Swap", "direction_of", "tokens_of"]
+
+
+class Direction(StrEnum):
+    """Say which token goes in: A to B sells token A to the pool."""
+
+    A_TO_B = "a_to_b"
+    B_TO_A = "b_to_a"
+
+
+class Swap(Struct, frozen=True, kw_only=True):
+    """Hold what one swap moved and the pool it leaves behind.
+
+    ``amount_in`` is all that the trader pays and ``amount_out`` all that the trader receives, fees
+    included in the first and already taken from the second. ``fee_in`` and ``fee_out`` are every
+    fee of the pool (liquidity providers, protocol, fund, creator) by the token they are charged in.
+    The vaults change by exactly ``+amount_in`` and ``-amount_out``.
+    """
+
+    amount_in: int
+    amount_out: int
+    fee_in: int
+    fee_out: int
+    crossed: int
+    """Bins or ticks that the swap left behind; 0 for a constant-product pool and within one bin."""
+    end_price_x64: int
+    """Marginal price after the swap, before fees, B per A in Q64.64, rounded down."""
+    pool: Pool
+
+
+class Pool(Protocol):
+    """Quote and apply swaps exactly as the venue's program does."""
+
+    @property
+    def venue(self) -> str:
+        """The program's name, for example ``raydium_cpmm``."""
+
+    @property
+    def address(self) -> str:
+        """The pool's address, or its name in a simulated world."""
+
+    @property
+    def token_a(self) -> str:
+        """Mint or symbol of token A."""
+
+    @property
+    def token_b(self) -> str:
+        """Mint or symbol of token B."""
+
+    @property
+    def vault_a(self) -> int:
+        """All base units of token A that the pool holds, fees not yet collected included."""
+
+    @property
+    def vault_b(self) -> int:
+        """All base units of token B that the pool holds, fees not yet collected included."""
+
+    @property
+    def price_x64(self) -> int:
+        """Marginal price before fees, B per A in Q64.64, rounded down."""
+
+    def swap_exact_in(self, direction: Direction, amount_in: int, now_s: int) -> Swap:
+        """Swap all of ``amount_in``.
+
+        Raises:
+            InvalidAmount: ``amount_in`` is below 1 or above u64.
+            InsufficientLiquidity: the pool runs out first.
+            AmountOverflow: the program's integers cannot hold a result.
+        """
+
+    def swap_exact_out(self, direction: Direction, amount_out: int, now_s: int) -> Swap:
+        """Swap as little as pays for ``amount_out``; raises as ``swap_exact_in`` does."""
+
+    def amount_in_to_price(self, direction: Direction, limit_price_x64: int, now_s: int) -> int:
+        """Return the largest input whose last unit still trades at the limit or better.
+
+        "Trades at" is the marginal price after the pool's fee: an input of token A earns at least
+        ``limit_price_x64`` B per A to the last unit, an input of token B pays at most that, and so
+        do all units before it. This is what an arbitrageur sends who knows the price elsewhere. 0
+        if the first unit is already worse; rounded down, and to what the pool holds, never above
+        u64. The price is the curve's: rounding within one swap can cost a unit on top.
+
+        Raises:
+            InvalidAmount: ``limit_price_x64`` is negative.
+        """
+
+
+def direction_of(pool: Pool, sell: str) -> Direction:
+    """Return the direction in which a pool takes a token."""
+    return Direction.A_TO_B if sell == pool.token_a else Direction.B_TO_A
+
+
+def tokens_of(pool: Pool, direction: Direction) -> tuple[str, str]:
+    """Return the token that goes in and the token that comes out."""
+    if direction is Direction.A_TO_B:
+        return pool.token_a, pool.token_b
+    return pool.token_b, pool.token_a

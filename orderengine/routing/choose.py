@@ -1,0 +1,107 @@
+"""Choose one route among quotes: the best net output, or whatever a given router says.
+
+Net output counts the network's fee: an exact-in order wants the greatest ``amount_out`` less
+``network_cost``, an exact-out order the least ``amount_in`` plus ``network_cost``. Among equals the
+first venue wins, so the choice never depends on chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from orderengine.errors import InvalidRequest, NoRoute
+from orderengine.model.order import Declined, Mode, Order, Quote, Route, route_of
+
+__all__ = ["ROUTERS", "best", "choose", "losers", "net"]
+
+
+def net(order: Order, quote: Quote) -> int:
+    """Return what a quote is worth to the order, greater is better, in base units.
+
+    Of ``buy`` for exact_in (received, less cost), of ``sell`` for exact_out (paid, plus cost,
+    negative).
+    """
+    if order.mode is Mode.EXACT_IN:
+        return quote.amount_out - quote.network_cost
+    return -(quote.amount_in + quote.network_cost)
+
+
+def best(order: Order, quotes: Sequence[Quote]) -> Quote:
+    """Return the quote of the best net output; the first of equals."""
+    return max(quotes, key=lambda quote: net(order, quote))
+
+
+ROUTERS: dict[str, Callable[[Order, Sequence[Quote]], Quote]] = {"best": best}
+"""The routers that a scenario can name."""
+
+
+def choose(
+    order: Order,
+    quotes: Sequence[Quote],
+    declined: Sequence[Declined],
+    router: Callable[[Order, Sequence[Quote]], Quote | Route | None],
+) -> Route:
+    """Return the router's choice as a checked route.
+
+    Quotes that pay nothing are not offered to the router: no route has ``amount_out`` zero.
+
+    Raises:
+        NoRoute: no usable quote, or the router took none; says each venue's reason.
+        InvalidRequest: the router returned something that is not a choice among the quotes.
+    """
+    usable = [quote for quote in quotes if quote.amount_out > 0 and quote.amount_in > 0]
+    chosen = router(order, usable) if usable else None
+    if chosen is None:
+        reasons = {f"{said.venue} {said.pool}".strip(): said.reason for said in declined}
+        for quote in quotes:
+            why = "the router took no quote" if quote in usable else "pays nothing for this amount"
+            reasons[f"{quote.venue} {quote.pool}"] = why
+        raise NoRoute(reasons)
+    if isinstance(chosen, Quote):
+        if chosen not in usable:
+            raise InvalidRequest("the router returned a quote that no venue gave")
+        return route_of(order, chosen)
+    if not isinstance(chosen, Route):
+        raise InvalidRequest(
+            f"the router must return a Quote, a Route or None, returned {type(chosen).__name__}"
+        )
+    _require_sound(order, chosen)
+    return chosen
+
+
+def _require_sound(order: Order, route: Route) -> None:
+    sums = (sum(leg.amount_in for leg in route.legs), sum(leg.amount_out for leg in route.legs))
+    if not route.legs or sums != (route.amount_in, route.amount_out):
+        raise InvalidRequest(
+            f"the router's route says {route.amount_in} → {route.amount_out}, "
+            f"its legs sum to {sums[0]} → {sums[1]}"
+        )
+    fixed = route.amount_in if order.mode is Mode.EXACT_IN else route.amount_out
+    if fixed != order.amount:
+        raise InvalidRequest(f"the router's route trades {fixed}, the order asks {order.amount}")
+
+
+def losers(order: Order, quotes: Sequence[Quote], route: Route) -> tuple[Declined, ...]:
+    """Return why each quote outside the route did not win, compared with the best one inside."""
+    taken = {leg.pool for leg in route.legs}
+    inside = [net(order, quote) for quote in quotes if quote.pool in taken]
+    bar = max(inside, default=0)
+    said = []
+    for quote in quotes:
+        if quote.pool in taken:
+            continue
+        short = bar - net(order, quote)
+        reason = (
+            f"{short} base units worse net of costs" if short > 0 else "the router passed it by"
+        )
+        said.append(
+            Declined(
+                venue=quote.venue,
+                pool=quote.pool,
+                code="WORSE_PRICE" if short > 0 else "NOT_CHOSEN",
+                reason=reason,
+                amount_in=quote.amount_in,
+                amount_out=quote.amount_out,
+            )
+        )
+    return tuple(said)

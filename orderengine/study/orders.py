@@ -1,0 +1,77 @@
+"""Make the orders of a study, one at a time, each from its own draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from orderengine.market.draws import Draws, order_id_of
+from orderengine.market.fields import amount_of, duration_ns
+from orderengine.model.amounts import U64_MAX
+from orderengine.model.order import Mode, Order, Priority
+from orderengine.study.scenario import ArrivalConfig, Scenario
+
+__all__ = ["OrderSource", "arrival_times"]
+
+
+def arrival_times(config: ArrivalConfig, seed: int) -> Callable[[int, int], int]:
+    """Return a function of (order number, time of the order before) that gives the next time.
+
+    Times are nanoseconds from the start, and never fall.
+    """
+    draws = Draws(seed, "arrivals")
+    gap_ns = 1e9 / config.rate_per_s
+    if config.model == "burst":
+        return lambda number, before_ns: 0
+    if config.model == "even":
+        return lambda number, before_ns: round(number * gap_ns)
+    return lambda number, before_ns: before_ns + round(draws.exponential(gap_ns, number))
+
+
+class OrderSource:
+    """Make the n-th order of a scenario at a given price and instant."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        config, seed = scenario.order, scenario.seed
+        self._seed = seed
+        self._config = config
+        self._base = scenario.market.base
+        self._quote = scenario.market.quote
+        self._median = amount_of("order.size_median", config.size_median, self._base)
+        self._deadline_ns = duration_ns("deadline", config.deadline)
+        self._draw_size = Draws(seed, "order/size")
+        self._draw_side = Draws(seed, "order/side")
+        self._draw_mode = Draws(seed, "order/mode")
+        self._draw_lane = Draws(seed, "order/priority")
+
+    def make(self, number: int, price_x64: int, now_ns: int) -> Order:
+        """Return the order; sizes are rounded to the nearest base unit, at least 1.
+
+        Args:
+            number: counts from 0.
+            price_x64: quote base units for one base unit of the base token.
+            now_ns: the instant at which it is placed.
+        """
+        config = self._config
+        size = round(self._draw_size.lognormal(self._median, config.size_sigma, number))
+        buys = self._draw_side.uniform(number) < config.buy_share
+        exact_out = self._draw_mode.uniform(number) < config.exact_out_share
+        in_base = buys == exact_out  # the fixed amount is of the base token
+        amount = size if in_base else size * price_x64 >> 64
+        lane = self._draw_lane.uniform(number)
+        if lane < config.urgent_share:
+            priority = Priority.URGENT
+        elif lane < config.urgent_share + config.bulk_share:
+            priority = Priority.BULK
+        else:
+            priority = Priority.NORMAL
+        return Order(
+            order_id=order_id_of(self._seed, number),
+            sell=self._quote if buys else self._base,
+            buy=self._base if buys else self._quote,
+            amount=min(max(amount, 1), U64_MAX),
+            mode=Mode.EXACT_OUT if exact_out else Mode.EXACT_IN,
+            slippage_bps=config.slippage_bps,
+            priority=priority,
+            deadline_ns=now_ns + self._deadline_ns if self._deadline_ns else None,
+            user=f"user-{number % config.users}",
+        )

@@ -1,0 +1,98 @@
+"""Let a scenario hold a function of the user's own, and say which one it was.
+
+A built-in is known by its name. A function written in a file or a notebook cell is known by its
+name and the SHA-256 of its source, so two results can be told apart whose scenarios look alike.
+"""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from typing import Any, TypeVar, cast
+
+from orderengine.errors import InvalidScenario
+
+__all__ = ["Plugin"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Plugin:
+    """Name a built-in, or carry a function with its name and the hash of its source."""
+
+    __slots__ = ("function", "name", "source_sha256")
+
+    def __init__(
+        self, name: str, source_sha256: str = "", function: Callable[..., object] | None = None
+    ) -> None:
+        self.name = name
+        self.source_sha256 = source_sha256
+        self.function = function
+
+    @classmethod
+    def of(cls, value: object) -> Plugin:
+        """Return the plugin that a scenario field says: a name, a function, or a written reference.
+
+        Raises:
+            ValueError: none of these.
+        """
+        if isinstance(value, Plugin):
+            return value
+        if isinstance(value, str):
+            return cls(value)
+        if callable(value):
+            name = getattr(value, "__qualname__", type(value).__qualname__)
+            return cls(name, _source_sha256(value), value)
+        if isinstance(value, Mapping) and set(value) == {"name", "source_sha256"}:
+            return cls(str(value["name"]), str(value["source_sha256"]))
+        raise ValueError(f"expected a name or a function, found {value!r}")
+
+    def resolve(self, field: str, built_in: Mapping[str, F]) -> F:
+        """Return the function to call.
+
+        Raises:
+            InvalidScenario: no built-in has the name, or the function itself is not at hand.
+        """
+        if self.function is not None:
+            return cast("F", self.function)
+        if self.source_sha256:
+            raise InvalidScenario(
+                field,
+                self.name,
+                f"the function itself: scenario.replace({field.replace('.', '__')}={self.name})",
+            )
+        if self.name not in built_in:
+            raise InvalidScenario(field, self.name, f"one of {', '.join(built_in)}, or a function")
+        return built_in[self.name]
+
+    def to_builtin(self) -> str | dict[str, str]:
+        """Return what is written to TOML."""
+        if not self.source_sha256:
+            return self.name
+        return {"name": self.name, "source_sha256": self.source_sha256}
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Plugin)
+            and self.to_builtin() == other.to_builtin()
+            and self.function == other.function
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.source_sha256))
+
+    def __repr__(self) -> str:
+        return f"Plugin({self.name!r})" if not self.source_sha256 else f"Plugin({self.name}, …)"
+
+
+def _source_sha256(function: object) -> str:
+    """Hash the source text without its indent; of a function without source, its byte code."""
+    target = function if inspect.isroutine(function) else type(function)
+    try:
+        source = textwrap.dedent(inspect.getsource(cast("Any", target))).encode()
+    except (OSError, TypeError):
+        code = getattr(target, "__code__", None)
+        source = repr(target).encode() if code is None else code.co_code
+    return sha256(source).hexdigest()

@@ -1,0 +1,290 @@
+"""Hold what a study gave: every order's log, and from it tables, figures, charts and a report.
+
+Everything shown is computed from the events, when it is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from orderengine.errors import InvalidData, UnknownOrder
+from orderengine.model.events import Event
+from orderengine.model.wire import encode
+from orderengine.study.assumptions import assumptions_of, sentence_of
+from orderengine.study.scenario import Scenario
+
+if TYPE_CHECKING:
+    import polars
+
+    from orderengine.analysis.plots import AnyChart
+    from orderengine.analysis.summary import Summary
+    from orderengine.analysis.timeline import Timeline
+
+__all__ = ["Plots", "Result", "log_lines", "require_writable"]
+
+
+def require_writable(path: str | os.PathLike[str]) -> None:
+    """Check before long work that a file could be written here; nothing is left behind.
+
+    Raises:
+        InvalidData: it could not.
+    """
+    target = Path(path)
+    probe = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(None, "is a folder")
+        probe.open("wb").close()
+        probe.unlink()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InvalidData(str(target), reason, "a writable path") from None
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """Give a path to write to, and move it to the target if all went well."""
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def log_lines(logs: list[list[Event]]) -> Iterator[bytes]:
+    """Yield canonical lines sorted by (at_ns, order number, seq), without line ends."""
+    places = sorted(
+        (event.at_ns, number, event.seq) for number, log in enumerate(logs) for event in log
+    )
+    for _, number, seq in places:
+        yield encode(logs[number][seq - 1])
+
+
+class Result:
+    """Hold one run of a scenario."""
+
+    def __init__(  # noqa: PLR0913  (a record, made in one place, by name)
+        self,
+        *,
+        scenario: Scenario,
+        logs: list[list[Event]],
+        event_log_sha256: str,
+        virtual_seconds: float,
+        cpu_seconds: float,
+        peak_rss_mb: float,
+        supply: dict[str, int],
+        prices_sha256: str,
+    ) -> None:
+        self.scenario = scenario
+        self.logs = logs
+        """One list of events an order, in the order of arrival."""
+        self.event_log_sha256 = event_log_sha256
+        """SHA-256 of ``events.jsonl``, the log that ``save`` writes."""
+        self.virtual_seconds = virtual_seconds
+        self.cpu_seconds = cpu_seconds
+        """CPU time of the run, events recorded and hashed; without building the world."""
+        self.peak_rss_mb = peak_rss_mb
+        self.supply = supply
+        """Base units issued of each token, all found again at the end in accounts and vaults."""
+        self.prices_sha256 = prices_sha256
+        """SHA-256 of the price file; empty if prices were drawn."""
+
+    @cached_property
+    def orders(self) -> polars.DataFrame:
+        """One row an order: ending, amounts, fees, stages in ns, costs in bps."""
+        from orderengine.analysis.tables import order_table  # noqa: PLC0415  (loads polars)
+
+        return order_table(self.logs)
+
+    @cached_property
+    def events(self) -> polars.DataFrame:
+        """One row an event."""
+        from orderengine.analysis.tables import event_table  # noqa: PLC0415  (loads polars)
+
+        return event_table(self.logs)
+
+    @cached_property
+    def _summary(self) -> Summary:
+        from orderengine.analysis.summary import summarise  # noqa: PLC0415  (loads polars)
+
+        return summarise(self.orders)
+
+    def summary(self) -> Summary:
+        """Return the headline figures; they print as a table."""
+        return self._summary
+
+    def timeline(self, order: str | int) -> Timeline:
+        """Return the life of one order, by its id or its number (from 0).
+
+        Raises:
+            UnknownOrder: no such order.
+        """
+        from orderengine.analysis.timeline import timeline  # noqa: PLC0415  (loads polars)
+
+        return timeline(self._log(order))
+
+    def _log(self, order: str | int) -> list[Event]:
+        if isinstance(order, int):
+            if 0 <= order < len(self.logs):
+                return self.logs[order]
+        else:
+            for log in self.logs:
+                if log[0].order_id == order:
+                    return log
+        raise UnknownOrder(str(order))
+
+    @property
+    def plot(self) -> Plots:
+        """The charts of this result."""
+        return Plots(self)
+
+    def figures(self) -> dict[str, Any]:
+        """Return the figures that ``orderengine simulate --json`` prints."""
+        summary = self._summary
+        ended = {
+            name: getattr(summary, name)
+            for name in ("orders", "confirmed", "failed", "cancelled", "expired")
+        }
+        return ended | {
+            "event_log_sha256": self.event_log_sha256,
+            "latency_ms": summary.latency_ms,
+            "shortfall_bps": summary.shortfall_bps,
+            "venues": summary.venues,
+            "fill_rate": summary.fill_rate,
+            "in_flight_max": summary.in_flight_max,
+            "virtual_seconds": self.virtual_seconds,
+            "cpu_seconds": round(self.cpu_seconds, 6),
+            "us_cpu_per_order": round(self.cpu_seconds / len(self.logs) * 1e6, 3),
+            "peak_rss_mb": round(self.peak_rss_mb, 1),
+            "seed": self.scenario.seed,
+            "scenario": self.scenario.name,
+            "prices_sha256": self.prices_sha256,
+        }
+
+    def report(self, path: str | os.PathLike[str], command: str = "") -> Path:
+        """Write a report: one self-contained HTML page, whole or not at all.
+
+        Raises:
+            InvalidData: the path cannot be written.
+        """
+        from orderengine.analysis.report import (  # noqa: PLC0415  (loads polars and altair)
+            ReportFacts,
+            write_report,
+        )
+
+        scenario = self.scenario
+        facts: dict[str, object] = {
+            "seed": scenario.seed,
+            "virtual time": f"{self.virtual_seconds:,.3f} s",
+            "CPU": f"{self.cpu_seconds:,.2f} s",
+            "CPU an order": f"{self.cpu_seconds / len(self.logs) * 1e6:,.0f} µs",
+        }
+        facts["conserved to the unit"] = ", ".join(self.supply)
+        if self.prices_sha256:
+            facts["prices"] = f"{Path(scenario.market.price.file).name}"
+        return write_report(
+            Path(path),
+            title=f"Study {scenario.name}",
+            facts=ReportFacts(
+                lead=sentence_of(scenario),
+                facts=facts,
+                assumptions=assumptions_of(scenario),
+                scenario_toml=scenario.to_toml(),
+                event_log_sha256=self.event_log_sha256,
+                command=command,
+            ),
+            logs=self.logs,
+            table=self.orders,
+        )
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write ``events.jsonl``, ``orders.parquet``, ``scenario.toml`` and ``summary.json``.
+
+        Each file is written beside its place and then moved there, so none is ever half there.
+
+        Raises:
+            InvalidData: the folder cannot be written.
+        """
+        target = Path(folder)
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            with _replacing(target / "events.jsonl") as part, part.open("wb") as file:
+                for line in log_lines(self.logs):
+                    file.write(line + b"\n")
+            with _replacing(target / "orders.parquet") as part:
+                self.orders.write_parquet(part)
+            with _replacing(target / "scenario.toml") as part:
+                part.write_text(self.scenario.to_toml(), "utf-8")
+            with _replacing(target / "summary.json") as part:
+                part.write_bytes(msgspec.json.format(msgspec.json.encode(self.figures())) + b"\n")
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise InvalidData(str(target), reason, "a folder that can be written") from None
+        return target
+
+    def __str__(self) -> str:
+        from orderengine.analysis.summary import render_summary  # noqa: PLC0415  (loads polars)
+
+        return render_summary(self._summary)
+
+    def __repr__(self) -> str:
+        return f"<Result of {self.scenario.name}: {len(self.logs):,} orders>"
+
+    def _repr_html_(self) -> str:
+        from orderengine.analysis.report_figures import (  # noqa: PLC0415  (loads polars)
+            notebook_summary,
+        )
+
+        return notebook_summary(self._summary, escape(sentence_of(self.scenario)))
+
+
+class Plots:
+    """Draw a result; each method returns an Altair chart."""
+
+    def __init__(self, result: Result) -> None:
+        self._result = result
+
+    def latency(self) -> AnyChart:
+        """Draw how long each stage took: cumulative shares."""
+        from orderengine.analysis import plots  # noqa: PLC0415  (loads altair)
+
+        return plots.latency(self._result.orders)
+
+    def in_flight(self) -> AnyChart:
+        """Draw how many orders were in each status over time."""
+        from orderengine.analysis import plots  # noqa: PLC0415  (loads altair)
+
+        return plots.in_flight(self._result.logs)
+
+    def shortfall(self) -> AnyChart:
+        """Draw the parts of the cost by order size."""
+        from orderengine.analysis import plots  # noqa: PLC0415  (loads altair)
+
+        return plots.shortfall(self._result.orders)
+
+    def price(self) -> AnyChart:
+        """Draw the outside price and the prices of the fills."""
+        from orderengine.analysis import plots  # noqa: PLC0415  (loads altair)
+
+        return plots.price(self._result.orders)
+
+    def venues(self) -> AnyChart:
+        """Draw how much each venue filled."""
+        from orderengine.analysis import plots  # noqa: PLC0415  (loads altair)
+
+        return plots.venues(self._result.orders)
+
+    def timeline(self, order: str | int) -> AnyChart:
+        """Draw one order's life as bars over time."""
+        from orderengine.analysis import plots  # noqa: PLC0415  (loads altair)
+
+        return plots.timeline(self._result._log(order))  # noqa: SLF001  (the same module)

@@ -1,0 +1,209 @@
+"""Run a scenario: the real engine, in the simulated world, in virtual time."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+
+import anyio
+from msgspec import Struct
+
+from orderengine import virtualtime
+from orderengine.errors import InvalidScenario, InvariantViolated
+from orderengine.market.draws import Draws
+from orderengine.market.fields import FieldError
+from orderengine.market.world import World
+from orderengine.model.events import Event
+from orderengine.model.order import Mode, Order
+from orderengine.model.wire import event_log_sha256
+from orderengine.study.files import file_sha256
+from orderengine.study.orders import OrderSource, arrival_times
+from orderengine.study.progress import Progress, progress_of
+from orderengine.study.result import Result, log_lines
+from orderengine.study.scenario import Scenario
+from orderengine.study.scenario_form import named_scenarios
+from orderengine.study.wiring import Wired, build_world, latency_of, wire
+
+__all__ = ["scenario", "simulate"]
+
+_CANCELLER = "cancel"
+
+
+class _VirtualClock(Struct):
+    """Implement the ``Clock`` port: virtual time begins at the scenario's start."""
+
+    start_ns: int
+
+    def now_ns(self) -> int:
+        return self.start_ns + virtualtime.now_ns()
+
+
+def scenario(name_or_path: str | os.PathLike[str] = "default") -> Scenario:
+    """Return a scenario by its name, or from a TOML file.
+
+    Raises:
+        InvalidScenario: no such name or file, or a field is wrong.
+    """
+    text = os.fspath(name_or_path)
+    named = named_scenarios()
+    if text in named:
+        return Scenario.from_toml(named[text])
+    if not text.endswith(".toml"):
+        expected = f"a scenario's name ({', '.join(named)}) or a .toml file"
+        raise InvalidScenario("scenario", text, expected)
+    try:
+        with open(text, encoding="utf-8") as file:
+            return Scenario.from_toml(file.read())
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise InvalidScenario("scenario", text, f"a readable .toml file ({reason})") from None
+
+
+def simulate(
+    study: Scenario | str = "default",
+    *,
+    progress: bool | Callable[[int, int], None] | None = None,
+    **changes: object,
+) -> Result:
+    """Run a study and return its result.
+
+    Args:
+        study: a scenario, or the name or path of one.
+        progress: True shows a bar, False none, None one where somebody watches; a function is
+            called with the orders ended so far and in all.
+        changes: fields to change first, as in ``Scenario.replace``.
+
+    Raises:
+        InvalidScenario: a field is wrong, or a function that the scenario names is not at hand.
+        InvalidData: a file that the scenario names is not what it should be.
+        InvariantViolated: an order did not end exactly once, or tokens were not conserved.
+    """
+    chosen = study if isinstance(study, Scenario) else scenario(study)
+    # Validate once more: a scenario built by hand was not converted, so types were not checked.
+    chosen = chosen.replace(**changes)
+    try:
+        world = build_world(chosen)
+        run = _Run(chosen, world, progress_of(progress, chosen.orders))
+    except FieldError as error:
+        raise InvalidScenario(error.field, error.found, error.expected) from None
+    return run.result()
+
+
+class _Run:
+    def __init__(self, study: Scenario, world: World, progress: Progress) -> None:
+        self._scenario = study
+        self._world = world
+        self._progress = progress
+        self._clock = _VirtualClock(world.start_ns)
+        self._wired: Wired = wire(study, world, self._clock, self._observe)
+        self._cancel_after = latency_of(study.order.cancel_after, study.seed, "cancel/after")
+        self._ended = 0
+        self._all_ended: anyio.Event | None = None
+
+    def _observe(self, event: Event) -> None:
+        if event.status.is_terminal:
+            self._ended += 1
+            self._progress.update(self._ended)
+            if self._ended == self._scenario.orders and self._all_ended is not None:
+                self._all_ended.set()
+
+    def result(self) -> Result:
+        """Run to the end and check what must hold."""
+        began = time.process_time()
+        with self._progress:
+            try:
+                virtual_ns = virtualtime.run(self._main)
+            except BaseExceptionGroup as group:
+                raise _first(group) from None
+        logs = self._wired.store.logs
+        digest = event_log_sha256(log_lines(logs))
+        cpu_seconds = time.process_time() - began
+        self._require_one_end(logs)
+        supply = self._world.require_conserved()
+        price = self._scenario.market.price
+        return Result(
+            scenario=self._scenario,
+            logs=logs,
+            event_log_sha256=digest,
+            virtual_seconds=virtual_ns / 1e9,
+            cpu_seconds=cpu_seconds,
+            peak_rss_mb=_peak_rss_mb(),
+            supply=supply,
+            prices_sha256=file_sha256(price.file) if price.model == "trace" else "",
+        )
+
+    async def _main(self) -> int:
+        self._all_ended = anyio.Event()
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._wired.workers.run)
+            await self._place_orders(group)
+            await self._all_ended.wait()
+            await self._wired.workers.drain(grace_s=0)
+            group.cancel_scope.cancel()  # cancellations that come too late
+        return virtualtime.now_ns()
+
+    async def _place_orders(self, group: anyio.abc.TaskGroup) -> None:
+        study = self._scenario
+        source = OrderSource(study)
+        arrives = arrival_times(study.arrivals, study.seed)
+        draw_cancel = Draws(study.seed, _CANCELLER)
+        share = study.order.cancel_share
+        at_ns = 0
+        for number in range(study.orders):
+            at_ns = arrives(number, at_ns)
+            wait_ns = at_ns - virtualtime.now_ns()
+            if wait_ns > 0:
+                await anyio.sleep(wait_ns / 1e9)
+            now_ns = self._clock.now_ns()
+            self._world.advance(now_ns)
+            order = source.make(number, self._world.price_x64, now_ns)
+            self._fund(order)
+            await self._wired.engine.submit(order)
+            if share > 0 and draw_cancel.uniform(number) < share:
+                group.start_soon(self._cancel_later, order.order_id, number)
+
+    async def _cancel_later(self, order_id: str, number: int) -> None:
+        await anyio.sleep(self._cancel_after(number, 0) / 1e9)
+        await self._wired.engine.cancel(order_id)
+
+    def _fund(self, order: Order) -> None:
+        """Give the user what the order may cost, and lamports for every attempt's fee.
+
+        An order that fixes its output may cost twice its worth at the outside price.
+        """
+        ledger, world = self._world.ledger, self._world
+        needed = order.amount
+        if order.mode is Mode.EXACT_OUT:
+            needed = 2 * order.amount * world.reference_price_x64(order.buy) // 2**64 + 1
+        ledger.issue(order.user, order.sell, needed)
+        if "SOL" in (order.sell, order.buy):
+            ledger.issue(order.user, "SOL", _FEES_LAMPORTS)
+
+    def _require_one_end(self, logs: list[list[Event]]) -> None:
+        """Check that every order is there and ended exactly once, at the end of its log."""
+        if len(logs) != self._scenario.orders:
+            raise InvariantViolated(f"{self._scenario.orders} orders were placed, {len(logs)} kept")
+        for log in logs:
+            ends = [event.seq for event in log if event.status.is_terminal]
+            if ends != [len(log)] or [event.seq for event in log] != [*range(1, len(log) + 1)]:
+                raise InvariantViolated(f"order {log[0].order_id} ended at {ends} of {len(log)}")
+
+
+_FEES_LAMPORTS = 10_000_000
+"""0.01 SOL an order: the fees of a hundred attempts at 100,000 lamports."""
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the one error in a group of groups, or the group if there are several."""
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup) and len(found.exceptions) == 1:
+        found = found.exceptions[0]
+    return found
+
+
+def _peak_rss_mb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

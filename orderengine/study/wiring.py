@@ -1,0 +1,158 @@
+"""Build the world and the engine that a scenario describes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from orderengine.execution.engine import Engine
+from orderengine.execution.executor import Executor
+from orderengine.execution.journal import Journal
+from orderengine.execution.memory_store import MemoryEventStore
+from orderengine.execution.policy import ExecutionPolicy, backoff, slippage
+from orderengine.execution.ports import Clock
+from orderengine.execution.queue import MemoryQueue
+from orderengine.execution.workers import Workers
+from orderengine.market.config import MarketConfig
+from orderengine.market.draws import Draws
+from orderengine.market.fees import COMPUTE_UNITS, Fees
+from orderengine.market.fields import duration_ns, price_of
+from orderengine.market.latency import LatencyConfig, LatencyModel, latency_model
+from orderengine.market.pools import open_pool
+from orderengine.market.prices import Gbm, PricePath, to_x64
+from orderengine.market.world import World
+from orderengine.model.events import Event
+from orderengine.model.instants import parse_rfc3339
+from orderengine.model.order import Order
+from orderengine.model.tokens import token
+from orderengine.routing.choose import ROUTERS
+from orderengine.settlement.simulated import SimulatedSettlement
+from orderengine.study.files import read_latencies, read_prices
+from orderengine.study.scenario import EngineConfig, Scenario
+from orderengine.venues.simulated import SimulatedPrices, SimulatedVenue, one_pool_an_order
+
+__all__ = ["Wired", "build_policy", "build_world", "latency_of", "wire"]
+
+_START = "2026-07-06T16:30:00Z"
+
+
+class Wired(Struct, frozen=True):
+    """Hold the parts of a study that its run needs to touch."""
+
+    world: World
+    store: MemoryEventStore
+    engine: Engine
+    workers: Workers
+
+
+def build_world(scenario: Scenario) -> World:
+    """Read the scenario's price file, if any, and open the world at its start.
+
+    Raises:
+        InvalidData: the price file is not what it should be.
+        InvalidScenario: a pool cannot be opened at the price.
+    """
+    market = scenario.market
+    base, quote = token(market.base), token(market.quote)
+    path: PricePath
+    if market.price.model == "trace":
+        path = trace = read_prices(market.price.file, base, quote)
+        start_ns = parse_rfc3339(scenario.start) if scenario.start else trace.start_ns
+    else:
+        start_x64 = to_x64(price_of("market.price.start", market.price.start), base, quote)
+        slot_ns = duration_ns("market.slot", market.slot)
+        draws = Draws(scenario.seed, "price")
+        path = Gbm(start_x64, market.price.volatility, slot_ns, draws)
+        start_ns = parse_rfc3339(scenario.start or _START)
+    price_x64 = path.price_x64(0, start_ns)
+    pools = [open_pool(config, price_x64, base, quote) for config in market.pools]
+    return World(market, scenario.seed, pools, path, start_ns)
+
+
+def latency_of(config: LatencyConfig, seed: int, concern: str) -> LatencyModel:
+    """Return the drawing function of a latency, reading its file of measurements, if any."""
+    measured_ns: tuple[int, ...] = ()
+    if config.model == "empirical":
+        measured_ns = read_latencies(config.file, config.column)
+    return latency_model(config, Draws(seed, concern), measured_ns)
+
+
+def build_policy(config: EngineConfig) -> ExecutionPolicy:
+    """Return the policy that the scenario's engine section says."""
+    built_in_retry = backoff(
+        config.attempts_max,
+        duration_ns("backoff_first", config.backoff_first),
+        duration_ns("backoff_longest", config.backoff_longest),
+    )
+    return ExecutionPolicy(
+        router=config.router.resolve("engine.router", ROUTERS),
+        retry=config.retry.resolve("engine.retry", {"backoff": built_in_retry}),
+        slippage=config.slippage.resolve("engine.slippage", {"fixed": slippage}),
+        quote_deadline_ns=duration_ns("quote_deadline", config.quote_deadline),
+        route_age_ns_max=duration_ns("route_age_max", config.route_age_max),
+        resend_ns=duration_ns("resend", config.resend),
+    )
+
+
+def wire(scenario: Scenario, world: World, clock: Clock, observe: Callable[[Event], None]) -> Wired:
+    """Join engine and world by their ports."""
+    market, seed = scenario.market, scenario.seed
+    fees = Fees(market.fees)
+    prices = SimulatedPrices(world, clock)
+    landing = market.landing
+    settlement = SimulatedSettlement(
+        world=world,
+        clock=clock,
+        seed=seed,
+        landing=landing,
+        fees=fees,
+        build=latency_of(market.build_latency, seed, "latency/build"),
+        delay=latency_of(landing.delay, seed, "latency/landing"),
+        confirm=latency_of(landing.confirm, seed, "latency/confirm"),
+    )
+    store = MemoryEventStore(clock)
+    journal = Journal(store, clock, observe)
+    queue = MemoryQueue(capacity=scenario.orders)
+    executor = Executor(
+        clock=clock,
+        venues=_venues(market, seed, world, clock, fees),
+        settlement=settlement,
+        prices=prices,
+        store=store,
+        journal=journal,
+        policy=build_policy(scenario.engine),
+    )
+    workers = Workers(
+        queue=queue,
+        store=store,
+        executor=executor,
+        count=min(scenario.engine.workers, scenario.orders),
+    )
+    return Wired(world, store, Engine(journal=journal, queue=queue, prices=prices), workers)
+
+
+def _venues(
+    market: MarketConfig, seed: int, world: World, clock: Clock, fees: Fees
+) -> list[SimulatedVenue]:
+    """Return one venue a program, in the order in which the pools first name it."""
+
+    def network_fee(order: Order, venue: str) -> int:
+        return fees.network_fee(order.priority, COMPUTE_UNITS[venue])
+
+    names = [pool.name for pool in market.pools]
+    offers = None
+    if market.quote_pools == "one":
+        offers = one_pool_an_order(names, Draws(seed, "quote/pool"))
+    return [
+        SimulatedVenue(
+            venue,
+            [pool.name for pool in market.pools if pool.venue == venue],
+            world=world,
+            clock=clock,
+            latency=latency_of(market.quote_latency, seed, f"latency/quote/{venue}"),
+            network_fee=network_fee,
+            offers=offers,
+        )
+        for venue in dict.fromkeys(pool.venue for pool in market.pools)
+    ]

@@ -1,0 +1,129 @@
+"""Quote orders on the pools of the simulated world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import anyio
+
+from orderengine.errors import Rejected
+from orderengine.execution.ports import Clock
+from orderengine.market.draws import Draws, key_of
+from orderengine.market.latency import LatencyModel
+from orderengine.market.world import World
+from orderengine.model.order import Declined, Mode, Order, Quote
+from orderengine.pools import Pool, direction_of
+
+__all__ = ["SimulatedPrices", "SimulatedVenue", "one_pool_an_order"]
+
+NetworkFee = Callable[[Order, str], int]
+"""Return the lamports that a swap on a pool of this venue costs the order."""
+
+
+class SimulatedPrices:
+    """Implement the ``PriceFeed`` port: the world's outside price, known at once and exactly."""
+
+    def __init__(self, world: World, clock: Clock) -> None:
+        self._world = world
+        self._clock = clock
+
+    def reference_price_x64(self, sell: str, buy: str) -> int:
+        """Return the outside price for a seller of ``sell``."""
+        del buy  # the world has one pair
+        self._world.advance(self._clock.now_ns())
+        return self._world.reference_price_x64(sell)
+
+
+class SimulatedVenue:
+    """Implement the ``Venue`` port over the world's pools of one program.
+
+    The latency passes first and the pools are read at its end; the way back to the engine is part
+    of the build latency.
+
+    Args:
+        name: the program.
+        pools: addresses of its pools.
+        world: the world.
+        clock: the date.
+        latency: from asking to reading, by order key and attempt.
+        network_fee: what a swap here costs, in lamports.
+        offers: which of the pools quote an order; None for all.
+    """
+
+    def __init__(  # noqa: PLR0913  (wired once, by name)
+        self,
+        name: str,
+        pools: Sequence[str],
+        *,
+        world: World,
+        clock: Clock,
+        latency: LatencyModel,
+        network_fee: NetworkFee,
+        offers: Callable[[Order, str], bool] | None = None,
+    ) -> None:
+        self._name = name
+        self._pools = tuple(pools)
+        self._world = world
+        self._clock = clock
+        self._latency = latency
+        self._network_fee = network_fee
+        self._offers = offers
+
+    @property
+    def name(self) -> str:
+        """The program's name."""
+        return self._name
+
+    async def quote(self, order: Order, attempt: int) -> Sequence[Quote | Declined]:
+        """Return a quote or a reason for each pool, from the state at the end of the latency."""
+        addresses = self._pools
+        if self._offers is not None:
+            addresses = tuple(name for name in addresses if self._offers(order, name))
+            if not addresses:
+                return ()
+        await anyio.sleep(self._latency(key_of(order.order_id), attempt) / 1e9)
+        now_ns = self._clock.now_ns()
+        world = self._world
+        world.advance(now_ns)
+        cost = self._network_cost(order)
+        now_s = now_ns // 1_000_000_000
+        return [self._quote(order, world.pools[name], cost, now_s) for name in addresses]
+
+    def _network_cost(self, order: Order) -> int:
+        """Return the network's fee in the token that varies, rounded up."""
+        fee = self._network_fee(order, self._name)
+        if fee == 0:
+            return 0
+        varies = order.buy if order.mode is Mode.EXACT_IN else order.sell
+        if varies == "SOL":
+            return fee
+        return -(-fee * self._world.reference_price_x64("SOL") // 2**64)
+
+    def _quote(self, order: Order, pool: Pool, cost: int, now_s: int) -> Quote | Declined:
+        direction = direction_of(pool, order.sell)
+        try:
+            if order.mode is Mode.EXACT_IN:
+                swap = pool.swap_exact_in(direction, order.amount, now_s)
+            else:
+                swap = pool.swap_exact_out(direction, order.amount, now_s)
+        except Rejected as error:
+            return Declined(venue=self._name, pool=pool.address, code=error.code, reason=str(error))
+        return Quote(
+            venue=self._name,
+            pool=pool.address,
+            amount_in=swap.amount_in,
+            amount_out=swap.amount_out,
+            fee_in=swap.fee_in,
+            fee_out=swap.fee_out,
+            network_cost=cost,
+            slot=self._world.slot,
+        )
+
+
+def one_pool_an_order(pools: Sequence[str], draws: Draws) -> Callable[[Order, str], bool]:
+    """Return an ``offers`` under which each order is quoted by one pool, drawn for it."""
+
+    def offers(order: Order, pool: str) -> bool:
+        return pools[draws.u64(key_of(order.order_id)) % len(pools)] == pool
+
+    return offers

@@ -1,0 +1,21 @@
+"""Check what is told of every pool alike."""
+
+from __future__ import annotations
+
+from hypothesis import given
+
+from orderengine.pools import Direction, MeteoraDlmmPool, Pool, direction_of, tokens_of
+from tests.pools.strategies import SOL, USDC, dlmm_pools, untimed
+
+
+@untimed
+@given(dlmm_pools())
+def test_direction_and_tokens_are_inverse(drawn: MeteoraDlmmPool) -> None:
+    """Selling token A is A to B, and gives token B."""
+    pool: Pool = drawn
+    assert direction_of(pool, SOL) is Direction.A_TO_B
+    assert direction_of(pool, USDC) is Direction.B_TO_A
+    for direction in Direction:
+        sell, buy = tokens_of(pool, direction)
+        assert direction_of(pool, sell) is direction
+        assert {sell, buy} == {SOL, USDC}
