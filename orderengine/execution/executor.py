@@ -259,7 +259,11 @@ class Executor:
     ) -> OrderState:
         """End the attempt: another one follows, or the order has failed."""
         now_ns = self._clock.now_ns()
-        wait_ns = 0 if state.cancel_requested else self._policy.retry(state, code)
+        deadline_ns = state.order.deadline_ns
+        if state.cancel_requested or (deadline_ns is not None and now_ns >= deadline_ns):
+            wait_ns: int | None = 0  # nothing is out: the next step cancels or expires the order
+        else:
+            wait_ns = self._policy.retry(state, code)
         if wait_ns is None:
             return await self._journal.record(
                 state,

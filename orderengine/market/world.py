@@ -21,7 +21,7 @@ from orderengine.market.draws import Draws
 from orderengine.market.fields import amount_of, duration_ns
 from orderengine.market.ledger import Ledger
 from orderengine.market.prices import PricePath
-from orderengine.model.amounts import U64_MAX
+from orderengine.model.amounts import U64_MAX, format_amount
 from orderengine.pools import Direction, Pool, Swap, tokens_of
 
 __all__ = ["Execution", "SwapLeg", "Transaction", "World"]
@@ -227,16 +227,12 @@ class World:
                 swaps.append((swap, *tokens_of(pool, leg.direction)))
         except Rejected as error:
             code, reason = error.code, str(error)
-        amount_in = sum(swap.amount_in for swap, _, _ in swaps)
-        amount_out = sum(swap.amount_out for swap, _, _ in swaps)
-        if not code and amount_out < transaction.amount_out_min:
-            code = "SLIPPAGE"
-            reason = f"would pay {amount_out}, the least accepted is {transaction.amount_out_min}"
-        elif not code and amount_in > transaction.amount_in_max:
-            code = "SLIPPAGE"
-            reason = f"would cost {amount_in}, the most accepted is {transaction.amount_in_max}"
-        elif not code and self._lacks_funds(transaction, swaps[0][1], amount_in):
-            code, reason = "INSUFFICIENT_FUNDS", f"{transaction.user} cannot pay {amount_in}"
+        amounts = (
+            sum(swap.amount_in for swap, _, _ in swaps),
+            sum(swap.amount_out for swap, _, _ in swaps),
+        )
+        if not code:
+            code, reason = self._refusal(transaction, swaps[0][1], swaps[-1][2], amounts)
         if code:
             return Execution(
                 slot=self.slot,
@@ -252,15 +248,30 @@ class World:
             slot=self.slot,
             landed_at_ns=now_ns,
             price_x64=self.price_x64,
-            amount_in=amount_in,
-            amount_out=amount_out,
+            amount_in=amounts[0],
+            amount_out=amounts[1],
             fee_in=sum(swap.fee_in for swap, _, _ in swaps),
             fee_out=sum(swap.fee_out for swap, _, _ in swaps),
         )
 
-    def _lacks_funds(self, transaction: Transaction, sell: str, amount_in: int) -> bool:
+    def _refusal(
+        self, transaction: Transaction, sell: str, buy: str, amounts: tuple[int, int]
+    ) -> tuple[str, str]:
+        """Return code and reason if the swap may not stand, else two empty strings."""
+        amount_in, amount_out = amounts
+        least, most = transaction.amount_out_min, transaction.amount_in_max
+        if amount_out < least:
+            paid, asked = format_amount(amount_out, buy), format_amount(least, buy)
+            return "SLIPPAGE", f"would pay {paid}, at least {asked} was asked"
+        if amount_in > most:
+            cost, allowed = format_amount(amount_in, sell), format_amount(most, sell)
+            return "SLIPPAGE", f"would cost {cost}, at most {allowed} was allowed"
         needed = amount_in + (transaction.network_fee if sell == "SOL" else 0)
-        return self.ledger.balance(transaction.user, sell) < needed
+        held = self.ledger.balance(transaction.user, sell)
+        if held < needed:
+            short = f"{format_amount(needed, sell)} is needed, {format_amount(held, sell)} is held"
+            return "INSUFFICIENT_FUNDS", short
+        return "", ""
 
     def reference_price_x64(self, sell: str) -> int:
         """Return the outside price for a seller of ``sell``: buy units a sell unit, Q64.64."""

@@ -91,9 +91,10 @@ def losers(order: Order, quotes: Sequence[Quote], route: Route) -> tuple[Decline
         if quote.pool in taken:
             continue
         short = bar - net(order, quote)
-        reason = (
-            f"{short} base units worse net of costs" if short > 0 else "the router passed it by"
-        )
+        hundredths = short * 1_000_000 // max(abs(bar), 1)  # of a basis point, rounded down
+        reason = f"{hundredths // 100}.{hundredths % 100:02d} bps worse, costs included"
+        if short <= 0:
+            reason = "the router passed it by"
         said.append(
             Declined(
                 venue=quote.venue,

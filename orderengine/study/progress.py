@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -52,7 +53,9 @@ def progress_of(wanted: bool | Callable[[int, int], None] | None, total: int) ->
         wanted = sys.stderr.isatty() or "ipykernel" in sys.modules
     if not wanted:
         return Progress(total)
-    from tqdm.auto import tqdm  # noqa: PLC0415  (part of the extra study)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # without ipywidgets tqdm falls back to text and says so
+        from tqdm.auto import tqdm  # noqa: PLC0415  (part of the extra study)
 
     bar: Any = tqdm(total=total, unit=" orders", desc="simulate", leave=False)
 

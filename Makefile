@@ -1,0 +1,62 @@
+# Each target does all its own set-up; only Python >= 3.11 and make are needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.PHONY: help demo test check format lock notebooks lab clean
+
+help:
+	@echo "make demo       set up, run a study of 5,000 orders, write out/report.html"
+	@echo "make test       set up, run all tests and notebooks"
+	@echo "make check      what CI runs: format, lint, types, import rules, make test"
+	@echo "make lab        open the notebooks in JupyterLab"
+	@echo "make format     reformat the code"
+	@echo "make notebooks  run the notebooks in full and store their output"
+	@echo "make lock       rewrite the locked requirements from pyproject.toml (needs uv)"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "orderengine needs Python 3.11 or newer: make PYTHON=/path/to/python3 ..."; exit 2; }
+	@echo "Making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+# pip refuses an editable install under --require-hashes: first the locked set, which holds the
+# build backend, then this package alone.
+$(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/python
+	@echo "Installing requirements/$*.txt"
+	@$(PIP) --require-hashes -r requirements/$*.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(VENV)/.study
+	@mkdir -p out
+	$(BIN)/orderengine simulate --report out/report.html
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -q
+	ORDERENGINE_NOTEBOOK_ORDERS=500 $(BIN)/python -m pytest -q --nbmake --nbmake-timeout=300 notebooks
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) --no-print-directory test
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock:
+	requirements/lock.sh
+
+notebooks: $(VENV)/.dev
+	$(BIN)/jupytext --quiet --to ipynb --update notebooks/*.py
+	TQDM_DISABLE=1 $(BIN)/python -m pytest -q --nbmake --nbmake-timeout=600 --overwrite notebooks
+
+lab: $(VENV)/.lab
+	$(BIN)/jupyter lab notebooks/01_first_study.ipynb
+
+clean:
+	rm -rf $(VENV) out

@@ -1,0 +1,1 @@
+"""Turn order event logs into tables, costs, latencies, charts and a one-page report."""

@@ -1,0 +1,73 @@
+"""Test that every chart renders offline and stays small, whatever the orders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from orderengine.analysis import palette, plots
+from orderengine.analysis.in_flight import OPEN_STATUSES
+from orderengine.analysis.latency import STAGES
+from orderengine.analysis.tables import order_table
+from orderengine.model.events import Event
+from tests.analysis.logs import an_order, filled_log, seeded_logs
+from tests.analysis.test_summary import only_failed
+
+Logs = list[list[Event]]
+CHARTS: dict[str, Callable[[Logs], plots.AnyChart]] = {
+    "latency": lambda logs: plots.latency(order_table(logs)),
+    "shortfall": lambda logs: plots.shortfall(order_table(logs)),
+    "in_flight": plots.in_flight,
+    "venues": lambda logs: plots.venues(order_table(logs)),
+    "price": lambda logs: plots.price(order_table(logs)),
+}
+LOGS: dict[str, Callable[[], Logs]] = {
+    "many": lambda: seeded_logs(2_000),
+    "none": list,
+    "only_failed": only_failed,
+    "one_fill": lambda: [filled_log(an_order(), price=2**63, amounts=(10, 5)).events],
+    "one_open": lambda: [filled_log(an_order(), price=2**63, amounts=(10, 5)).events[:1]],
+    "no_price": lambda: [filled_log(an_order(), price=0, amounts=(10, 5)).events],
+}
+
+
+def rows_of(spec: Any) -> int:
+    """Return how many data rows a chart's specification holds."""
+    if isinstance(spec, dict):
+        here = len(spec["values"]) if isinstance(spec.get("values"), list) else 0
+        return here + sum(rows_of(part) for part in spec.values())
+    return sum(rows_of(part) for part in spec) if isinstance(spec, list) else 0
+
+
+@pytest.mark.parametrize("logs", LOGS)
+@pytest.mark.parametrize("chart", CHARTS)
+def test_chart_renders(chart: str, logs: str) -> None:
+    """A chart of many, one or no orders is an SVG without NaN and with at most 2,000 marks."""
+    drawn = CHARTS[chart](LOGS[logs]())
+    assert rows_of(drawn.to_dict()) <= 2_000
+    svg = plots.to_svg(drawn, "x-")
+    assert svg.startswith("<svg")
+    assert "NaN" not in svg
+    assert 'id="x-' in svg or " id=" not in svg
+
+
+def test_timeline_chart_renders() -> None:
+    """The gantt of one order names its attempts."""
+    log = max(seeded_logs(200), key=len)
+    svg = plots.to_svg(plots.timeline(log))
+    assert "attempt 2" in svg
+    assert "nothing has happened" in plots.to_svg(plots.timeline(log[:1]))
+
+
+def test_png_is_a_png() -> None:
+    """A chart renders to PNG without a browser."""
+    assert plots.to_png(CHARTS["venues"](seeded_logs(20)), scale=1).startswith(b"\x89PNG")
+
+
+def test_stages_and_statuses_have_fixed_different_colours() -> None:
+    """What is drawn side by side has its own colour."""
+    assert set(palette.STAGES) == {*STAGES, "total"}
+    assert len(set(palette.STAGES.values())) == len(palette.STAGES)
+    assert len({palette.STATUSES[status] for status in OPEN_STATUSES}) == len(OPEN_STATUSES)
