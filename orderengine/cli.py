@@ -28,6 +28,9 @@ class _OneLine(click.RichGroup):
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  (click's own signature)
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            click.echo(f"orderengine: {' '.join(error.format_message().split())}", err=True)
+            ctx.exit(2)
         except OrderEngineError as error:
             click.echo(f"orderengine: {' '.join(str(error).split())}", err=True)
             ctx.exit(1 if isinstance(error, InvariantViolated) else 2)
@@ -73,7 +76,10 @@ def simulate(  # noqa: PLR0913, PLR0917  (one argument a flag)
     SCENARIO is a name (default, seed_default, simpy_twin) or a TOML file.
     """
     _require_extra("study", "polars", "altair", "tomli_w")
-    from orderengine.study.result import require_writable  # noqa: PLC0415  (loads the extra)
+    from orderengine.study.result import (  # noqa: PLC0415  (loads the extra)
+        require_writable,
+        require_writable_folder,
+    )
     from orderengine.study.run import scenario as find  # noqa: PLC0415
     from orderengine.study.run import simulate as run  # noqa: PLC0415
     from orderengine.study.scenario_form import parse_setting  # noqa: PLC0415
@@ -81,15 +87,16 @@ def simulate(  # noqa: PLR0913, PLR0917  (one argument a flag)
     changes: dict[str, object] = {}
     for name, text in (("orders", orders), ("seed", seed)):
         if text is not None:
-            changes[name] = int(text) if text.isascii() and text.isdigit() else text
+            changes[name] = parse_setting(f"{name}={text}")[1]
     if prices is not None:
         changes |= {"market.price.model": "trace", "market.price.file": prices}
     changes |= dict(parse_setting(setting) for setting in settings)
     chosen = find(scenario).replace(changes)
-    if report is not None:
+    if out is not None:
+        require_writable_folder(out)
+    will_be_made = out is not None and not Path(out).exists()
+    if report is not None and not (will_be_made and Path(report).parent == Path(str(out))):
         require_writable(report)
-    if out is not None and Path(out).exists() and not Path(out).is_dir():
-        raise InvalidData(out, "a file", "a folder")
     with _progress(chosen.orders, quiet=as_json) as advance:
         result = run(chosen, progress=advance)
     if out is not None:
@@ -182,12 +189,13 @@ def verify(files: tuple[str, ...], venue: str | None, as_json: bool) -> None:
 def _lines(file: str) -> Iterator[bytes]:
     """Yield the lines that are not empty, of a plain or gzip file."""
     import gzip  # noqa: PLC0415  (only for such files)
+    import zlib  # noqa: PLC0415
 
     try:
         data = Path(file).read_bytes()
         if data[:2] == b"\x1f\x8b":
             data = gzip.decompress(data)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InvalidData(file, reason, "a readable JSONL file") from None
     lines = [line for line in data.splitlines() if line.strip()]

@@ -27,7 +27,7 @@ What can happen to a healthy order (expiry, slippage, cancellation) is an event,
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
     "AmountOverflow",
@@ -57,6 +57,14 @@ class OrderEngineError(Exception):
 
     code: ClassVar[str] = "ERROR"
     """Stable upper-case code, also used in events and on the wire."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a worker process hand the error on: fields and message are set, not built again."""
+        return _revive, (type(self), self.args), vars(self)
+
+
+def _revive(kind: type[OrderEngineError], args: tuple[Any, ...]) -> OrderEngineError:
+    return kind.__new__(kind, *args)
 
 
 class InvalidRequest(OrderEngineError):

@@ -19,6 +19,7 @@ from orderengine.errors import (
     Rejected,
     SequenceConflict,
     Unavailable,
+    UnknownOrder,
 )
 from orderengine.execution.journal import Journal
 from orderengine.execution.policy import ExecutionPolicy
@@ -56,7 +57,7 @@ from orderengine.model.events import (
 )
 from orderengine.model.lifecycle import OrderState
 from orderengine.model.order import Declined, Order, Quote
-from orderengine.routing.choose import choose, losers
+from orderengine.routing.choose import choose, losers, usable
 
 __all__ = ["Executor"]
 
@@ -145,16 +146,16 @@ class Executor:
             fence=fence,
             attempt=attempt,
             route=route,
-            quotes=quotes,
+            quotes=usable(quotes),
             declined=declined + losers(order, quotes, route),
             reference_price_x64=self._price(order),
         )
 
     async def _ask(self, order: Order, attempt: int) -> list[Quote | Declined]:
         """Ask all venues at once under one deadline; the answers stand in the venues' order."""
-        budget_ns = self._policy.quote_deadline_ns
-        if order.deadline_ns is not None:
-            budget_ns = min(budget_ns, max(order.deadline_ns - self._clock.now_ns(), 0))
+        budget_ns, left_ns = self._policy.quote_deadline_ns, self._left_ns(order)
+        if left_ns is not None:
+            budget_ns = min(budget_ns, left_ns)
         heard: list[Sequence[Quote | Declined] | None] = [None] * len(self._venues)
 
         async def ask(index: int, venue: Venue) -> None:
@@ -193,11 +194,14 @@ class Executor:
             amount_in_max=amount_in_max,
             amount_out_min=amount_out_min,
         )
+        signed = None
+        left_ns = self._left_ns(order)
         try:
-            signed = await self._settlement.sign(plan)
+            with anyio.move_on_after(None if left_ns is None else left_ns / 1e9):
+                signed = await self._settlement.sign(plan)
         except (Unavailable, Rejected, InvalidRequest) as error:
             return await self._fail(state, error.code, str(error), fence)
-        if order.deadline_ns is not None and self._clock.now_ns() >= order.deadline_ns:
+        if signed is None or self._left_ns(order) == 0:
             return state  # the deadline passed while signing: nothing was sent, so it may expire
         state = await self._journal.record(
             state,
@@ -221,7 +225,13 @@ class Executor:
             return  # the bytes may have arrived all the same: only the outcome tells
 
     async def _settle(self, state: OrderState, submitted: Submitted, fence: int) -> OrderState:
-        signed = await self._store.signed(state.order_id, submitted.signature)
+        try:
+            signed = await self._store.signed(state.order_id, submitted.signature)
+        except UnknownOrder:
+            latest = await self._journal.load(state.order_id)
+            if latest.seq == state.seq:
+                raise
+            return latest  # another worker ended the order meanwhile, and its bytes are gone
         while True:
             try:
                 outcome = await self._settlement.outcome(
@@ -259,8 +269,7 @@ class Executor:
     ) -> OrderState:
         """End the attempt: another one follows, or the order has failed."""
         now_ns = self._clock.now_ns()
-        deadline_ns = state.order.deadline_ns
-        if state.cancel_requested or (deadline_ns is not None and now_ns >= deadline_ns):
+        if state.cancel_requested or self._left_ns(state.order) == 0:
             wait_ns: int | None = 0  # nothing is out: the next step cancels or expires the order
         else:
             wait_ns = self._policy.retry(state, code)
@@ -284,6 +293,12 @@ class Executor:
             retry_at_ns=now_ns + wait_ns,
             network_fee=network_fee,
         )
+
+    def _left_ns(self, order: Order) -> int | None:
+        """Return the time to the order's deadline, 0 from then on, None if it has none."""
+        if order.deadline_ns is None:
+            return None
+        return max(order.deadline_ns - self._clock.now_ns(), 0)
 
     async def _sleep_until(self, until_ns: int) -> None:
         await anyio.sleep(max(until_ns - self._clock.now_ns(), 0) / 1e9)

@@ -115,4 +115,8 @@ class Journal:
                     return
             next_seq += len(events)
             if not events:
+                last = (await self._store.events(order_id))[-1]
+                if last.status.is_terminal and last.seq < next_seq:
+                    self._nudges.pop(order_id, None)
+                    return  # asked for what lies past the end
                 await nudge.wait()

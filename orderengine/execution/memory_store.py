@@ -53,11 +53,12 @@ class MemoryEventStore:
     ) -> None:
         """Append the order's next event and the transaction it announces."""
         log = self._log(event.order_id)
-        if fence is not None:
-            newest = self._leases[event.order_id].fence if event.order_id in self._leases else 0
-            if fence != newest:
-                raise LeaseLost(event.order_id, fence, newest)
-        if event.seq != len(log) + 1 or log[-1].status.is_terminal:
+        is_over = log[-1].status.is_terminal  # then no lease is left to compare the fence with
+        if fence is not None and not is_over:
+            lease = self._leases.get(event.order_id)
+            if lease is None or fence != lease.fence:
+                raise LeaseLost(event.order_id, fence, 0 if lease is None else lease.fence)
+        if is_over or event.seq != len(log) + 1:
             raise SequenceConflict(event.order_id, event.seq - 1, len(log))
         log.append(event)
         if signed is not None:

@@ -137,8 +137,9 @@ class EventStore(Protocol):
 
         Raises:
             UnknownOrder: the order was never created.
-            SequenceConflict: ``event.seq`` is not one more than the last one stored.
-            LeaseLost: a newer lease exists.
+            SequenceConflict: ``event.seq`` is not one more than the last one stored, or the order
+                has ended.
+            LeaseLost: a newer lease exists, or the fence was never given.
         """
 
     async def events(self, order_id: str, from_seq: int = 1) -> Sequence[Event]:
@@ -161,7 +162,7 @@ class WorkQueue(Protocol):
         """Raise ``QueueFull`` if the lane holds its capacity."""
 
     async def put(self, priority: Priority, order_id: str) -> None:
-        """Add a wake-up, waiting for room."""
+        """Add a wake-up, waiting for room; drops it once the queue is closed."""
 
     async def get(self) -> str | None:
         """Return the next order id, waiting for one; None once the queue is closed."""

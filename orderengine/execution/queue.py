@@ -48,10 +48,12 @@ class MemoryQueue:
             raise QueueFull(priority, self._capacity)
 
     async def put(self, priority: Priority, order_id: str) -> None:
-        """Add an id, waiting for room in its lane."""
+        """Add an id, waiting for room in its lane; once the queue is closed it is dropped."""
         lane, putters = self._lanes[priority], self._putters[priority]
-        while len(lane) >= self._capacity:
+        while len(lane) >= self._capacity and not self._closed:
             await _wait_in(putters)
+        if self._closed:
+            return
         lane.append(order_id)
         _wake_first(self._getters)
 
@@ -67,10 +69,14 @@ class MemoryQueue:
         return None
 
     def close(self) -> None:
-        """Let every ``get`` return None; ids not handed out stay in the store as open orders."""
+        """Let every ``get`` return None and every ``put`` return.
+
+        Ids not handed out stay in the store as open orders.
+        """
         self._closed = True
-        while self._getters:
-            self._getters.popleft().set()
+        for waiters in (self._getters, *self._putters.values()):
+            while waiters:
+                waiters.popleft().set()
 
     def _take_turn(self) -> Priority | None:
         """Return the lane to take from, and count the turn; None if all are empty."""

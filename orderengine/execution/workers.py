@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 
-from orderengine.errors import LeaseLost
+from orderengine.errors import LeaseLost, UnknownOrder
 from orderengine.execution.executor import Executor
 from orderengine.execution.ports import EventStore, WorkQueue
 
@@ -67,7 +67,10 @@ class Workers:
             order_id = await self._queue.get()
             if order_id is None:
                 return
-            fence = await self._store.claim(order_id, worker)
+            try:
+                fence = await self._store.claim(order_id, worker)
+            except UnknownOrder:
+                continue  # the wake-up outlived its order
             if fence is None:
                 continue  # a second wake-up: another worker has it, or it has ended
             try:

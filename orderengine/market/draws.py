@@ -18,6 +18,7 @@ from statistics import NormalDist
 __all__ = ["Draws", "key_of", "order_id_of"]
 
 _M64 = 2**64 - 1
+_BELOW_ONE = 1.0 - 2.0**-53
 _inv_cdf = NormalDist().inv_cdf
 
 
@@ -57,7 +58,8 @@ class Draws:
 
     def uniform(self, order: int, k: int = 0) -> float:
         """Return a float in the open interval (0, 1), on a grid of 2^-53."""
-        return ((self.u64(order, k) >> 11) + 0.5) * 2.0**-53
+        # The greatest of the integers would be rounded up to 1, which has no normal quantile.
+        return min(((self.u64(order, k) >> 11) + 0.5) * 2.0**-53, _BELOW_ONE)
 
     def normal(self, order: int, k: int = 0) -> float:
         """Return a standard normal deviate."""

@@ -12,8 +12,25 @@ from decimal import Decimal
 
 from orderengine.errors import InvalidAmount, InvalidRequest, InvalidScenario
 from orderengine.model.amounts import parse_amount, parse_duration
+from orderengine.model.instants import parse_rfc3339
 
-__all__ = ["Duration", "FieldError", "TokenAmount", "amount_of", "check", "duration_ns", "price_of"]
+__all__ = [
+    "INSTANT_NS_END",
+    "Duration",
+    "FieldError",
+    "TokenAmount",
+    "amount_of",
+    "check",
+    "duration_ns",
+    "instant_ns",
+    "price_of",
+]
+
+INSTANT_NS_END = 7_258_118_400_000_000_000
+"""The year 2200. A study begins before it, so that its events, years later, still have instants
+that fit 64 bits of nanoseconds, as tables hold them (up to 2262)."""
+
+_DURATION_NS_MAX = 31_536_000_000_000_000
 
 Duration = str | int
 """A duration with a unit such as "400ms"; an int is nanoseconds."""
@@ -33,11 +50,24 @@ def check(field: str, found: object, holds: bool, expected: str) -> None:
 
 
 def duration_ns(field: str, value: Duration) -> int:
-    """Return a duration field in nanoseconds."""
+    """Return a duration field in nanoseconds, at most a year."""
     try:
-        return parse_duration(value)
+        found_ns = parse_duration(value)
     except InvalidAmount as error:
         raise FieldError(field, value, error.expected) from error
+    check(field, value, found_ns <= _DURATION_NS_MAX, "at most 8760h, a year")
+    return found_ns
+
+
+def instant_ns(field: str, value: str) -> int:
+    """Return an instant field in nanoseconds since the Unix epoch."""
+    expected = "RFC 3339 from 1970 to 2199, such as 2026-01-01T00:00:00Z"
+    try:
+        found_ns = parse_rfc3339(value)
+    except InvalidAmount as error:
+        raise FieldError(field, value, expected) from error
+    check(field, value, 0 <= found_ns < INSTANT_NS_END, expected)
+    return found_ns
 
 
 def amount_of(field: str, value: TokenAmount, token: str) -> int:

@@ -7,7 +7,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from orderengine.market.fields import TokenAmount, amount_of, check
+from orderengine.errors import InvalidData
+from orderengine.market.fields import FieldError, TokenAmount, amount_of, check
+from orderengine.model.amounts import U64_MAX
 from orderengine.model.tokens import Token
 from orderengine.pools import (
     DlmmBinSpec,
@@ -29,7 +31,8 @@ class PoolConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str
     venue: Literal["raydium_cpmm", "meteora_dlmm"]
     depth: TokenAmount
-    """What the pool holds of the quote token; of the base token it holds the same value."""
+    """What the pool holds of the quote token; of the base token it holds the same value. Of
+    ``meteora_dlmm``: on each side of the active bin, which holds half a bin's share of both."""
     trade_fee_rate: int = 2500
     """Of ``raydium_cpmm``: parts per million of the input. 12 % of the fee goes to the protocol
     and 4 % to the fund, Raydium's standard shares."""
@@ -74,10 +77,18 @@ def open_pool(config: PoolConfig, price_x64: int, base: Token, quote: Token) -> 
     """Return a pool at ``price_x64`` (quote base units a base unit), to within a bin or a unit.
 
     Token A is the base token, token B the quote token.
+
+    Raises:
+        FieldError: at this price the pool would be too shallow, too deep or too wide.
     """
     held_quote = amount_of("depth", config.depth, quote.symbol)
     held_base = (held_quote << 64) // price_x64
-    check("depth", config.depth, held_base >= 1, "deep enough to hold a unit of both tokens")
+    check(
+        "depth",
+        config.depth,
+        1 <= held_base <= U64_MAX,
+        f"a depth whose worth in {base.symbol} is from 1 to 2^64 - 1 base units",
+    )
     if config.venue == "raydium_cpmm":
         return RaydiumCpmmPool(
             address=config.name,
@@ -101,7 +112,13 @@ def _open_dlmm(config: PoolConfig, price_x64: int, base: Token, quote: Token) ->
     while bin_price_x64(active_id, config.bin_step) > price_x64:
         active_id -= 1
     bin_quote = amount_of("depth", config.depth, quote.symbol) // config.bins
-    check("depth", config.depth, bin_quote >= 2, f"at least 2 base units in each of {config.bins}")
+    check("depth", config.depth, bin_quote >= 2, f"at least 2 base units a bin of {config.bins}")
+    try:
+        for last_id in (active_id - config.bins, active_id + config.bins):
+            bin_price_x64(last_id, config.bin_step)
+    except InvalidData as error:
+        expected = f"fewer bins, all with a price from 2^-64 to 2^64 - 1 ({config.bin_step} bps)"
+        raise FieldError("bins", config.bins, expected) from error
     bins = []
     for bin_id in range(active_id - config.bins, active_id + config.bins + 1):
         bin_base = (bin_quote << 64) // bin_price_x64(bin_id, config.bin_step)

@@ -26,8 +26,9 @@ from orderengine.pools import Direction, Pool, Swap, tokens_of
 
 __all__ = ["Execution", "SwapLeg", "Transaction", "World"]
 
-_TREASURY = 2**62
-"""What the arbitrageur and the other traders each hold of a token: more than they can ever need."""
+_TREASURY = 2**100
+"""What the arbitrageur and the other traders each hold of a token: more than they can ever need,
+for a trade takes at most 2^64 and no study has 2^36 of them."""
 
 
 class SwapLeg(Struct, frozen=True):

@@ -21,7 +21,8 @@ Instant = Annotated[int, Meta(description="ns since the Unix epoch; RFC 3339 in 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?:(:\d\d)(?:\.(\d{1,9}))?)?([Zz]|[+-]\d\d:[0-5]\d)",
+    re.ASCII,
 )
 
 
@@ -37,7 +38,7 @@ def rfc3339(at_ns: int) -> str:
 
 
 def parse_rfc3339(text: str) -> int:
-    """Return nanoseconds since the Unix epoch.
+    """Return nanoseconds since the Unix epoch; the seconds may be left out.
 
     Raises:
         InvalidAmount: not RFC 3339 with an offset and at most nine fractional digits.
@@ -46,12 +47,12 @@ def parse_rfc3339(text: str) -> int:
     try:
         if match is None:
             raise ValueError(text)
-        offset = "+00:00" if match[4] in "Zz" else match[4]
-        whole = datetime.fromisoformat(f"{match[1]}T{match[2]}{offset}") - _EPOCH
+        offset = "+00:00" if match[5] in "Zz" else match[5]
+        whole = datetime.fromisoformat(f"{match[1]}T{match[2]}{match[3] or ''}{offset}") - _EPOCH
     except ValueError:
         raise InvalidAmount(
             "time", text, "RFC 3339 with an offset, such as 2026-01-01T00:00:00Z"
         ) from None
     return (whole.days * 86_400 + whole.seconds) * 1_000_000_000 + int(
-        (match[3] or "").ljust(9, "0")
+        (match[4] or "").ljust(9, "0")
     )

@@ -31,6 +31,18 @@ class Priority(StrEnum):
     BULK = "bulk"
 
 
+_ORDER_TYPES = {
+    "order_id": str,
+    "sell": str,
+    "buy": str,
+    "amount": int,
+    "mode": Mode,
+    "slippage_bps": int,
+    "priority": Priority,
+    "user": str,
+}
+
+
 class Order(Struct, frozen=True, kw_only=True):
     """Ask for one swap. Checked when built, so every order that exists is well formed."""
 
@@ -50,6 +62,10 @@ class Order(Struct, frozen=True, kw_only=True):
     user: str = "user"
 
     def __post_init__(self) -> None:
+        for field, kind in _ORDER_TYPES.items():
+            _require_type(field, getattr(self, field), kind)
+        if self.deadline_ns is not None:
+            _require_type("deadline_ns", self.deadline_ns, int)
         if not self.order_id:
             raise InvalidAmount("order_id", self.order_id, "a non-empty string")
         if not 1 <= self.amount <= U64_MAX:
@@ -58,6 +74,12 @@ class Order(Struct, frozen=True, kw_only=True):
             raise InvalidAmount("slippage_bps", self.slippage_bps, "from 0 to 10000")
         if token(self.sell) == token(self.buy):
             raise InvalidAmount("buy", self.buy, f"another token than sell ({self.sell})")
+
+
+def _require_type(field: str, found: object, kind: type) -> None:
+    """Refuse another type: a float is not exact, and a plain string is no ``Mode``."""
+    if not isinstance(found, kind) or isinstance(found, bool):
+        raise InvalidAmount(field, found, f"of type {kind.__name__}")
 
 
 class Quote(Struct, frozen=True, kw_only=True):

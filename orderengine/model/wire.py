@@ -9,6 +9,7 @@ written: on a socket, in a file, in a hash.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from hashlib import sha256
 from typing import Any, get_args, get_type_hints
 
@@ -25,10 +26,10 @@ __all__ = ["decode_event", "decode_order", "encode", "event_log_sha256", "to_wir
 
 _PLAIN, _AMOUNT, _INSTANT, _STRUCT, _STRUCTS = range(5)
 _Plan = tuple[tuple[str, str, int, type[Struct] | None], ...]
-_plans: dict[type[Struct], _Plan] = {}
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
+@cache
 def _plan(kind: type[Struct]) -> _Plan:
     """Return (attribute, wire key, how, nested type) for each field of a struct type."""
     rows = []
@@ -51,11 +52,8 @@ def _plan(kind: type[Struct]) -> _Plan:
 def to_wire(value: Struct) -> dict[str, Any]:
     """Return the JSON object of a model value: strings, integers, lists and objects only."""
     kind = type(value)
-    plan = _plans.get(kind)
-    if plan is None:
-        plan = _plans[kind] = _plan(kind)
     wire: dict[str, Any] = {}
-    for attribute, key, how, _ in plan:
+    for attribute, key, how, _ in _plan(kind):
         found = getattr(value, attribute)
         if found is None:
             continue
@@ -81,8 +79,9 @@ def encode(value: Struct) -> bytes:
 
 
 def _revive(kind: type[Struct], wire: dict[str, Any]) -> dict[str, Any]:
-    plan = _plans.setdefault(kind, _plan(kind))
-    known = {key for _, key, _, _ in plan} | {"type"}
+    plan = _plan(kind)
+    is_tagged = kind.__struct_config__.tag is not None
+    known = {key for _, key, _, _ in plan} | ({"type"} if is_tagged else set())
     unknown = sorted(set(wire) - known)
     if unknown:
         raise InvalidData(kind.__name__, f"the field {unknown[0]!r}", "only known fields")
@@ -108,6 +107,10 @@ def _revive(kind: type[Struct], wire: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
+# Besides msgspec's own: bytes that are no UTF-8, digits beyond what int reads, nesting too deep.
+_MALFORMED = (msgspec.MsgspecError, TypeError, ValueError, RecursionError)
+
+
 def decode_order(wire: dict[str, Any]) -> Order:
     """Return the order of a JSON object.
 
@@ -116,7 +119,9 @@ def decode_order(wire: dict[str, Any]) -> Order:
     """
     try:
         return msgspec.convert(_revive(Order, wire), Order)
-    except msgspec.ValidationError as error:
+    except InvalidData:
+        raise
+    except (*_MALFORMED, OrderEngineError) as error:
         raise InvalidData("order", str(error), "a well-formed order") from error
 
 
@@ -133,13 +138,15 @@ def decode_event(line: bytes | str) -> Event:
     """
     try:
         wire = msgspec.json.decode(line)
-        kind = _EVENT_KINDS[wire["type"]]
+        if not isinstance(wire, dict):
+            raise TypeError(f"a JSON {type(wire).__name__}")
+        kind = _EVENT_KINDS.get(wire.get("type", ""))
+        if kind is None:
+            raise TypeError(f"the type {wire.get('type')!r}")
         return msgspec.convert(_revive(kind, wire), kind)
-    except (msgspec.MsgspecError, KeyError, TypeError) as error:
-        raise InvalidData("event", str(error), "one event as a JSON object") from error
     except InvalidData:
         raise
-    except OrderEngineError as error:
+    except (*_MALFORMED, OrderEngineError) as error:
         raise InvalidData("event", str(error), "one event as a JSON object") from error
 
 

@@ -11,8 +11,11 @@ from collections.abc import Callable, Sequence
 
 from orderengine.errors import InvalidRequest, NoRoute
 from orderengine.model.order import Declined, Mode, Order, Quote, Route, route_of
+from orderengine.model.tokens import token
 
-__all__ = ["ROUTERS", "best", "choose", "losers", "net"]
+__all__ = ["ROUTERS", "best", "choose", "losers", "net", "usable"]
+
+_PAYS_NOTHING = "pays nothing for this amount"
 
 
 def net(order: Order, quote: Quote) -> int:
@@ -24,6 +27,15 @@ def net(order: Order, quote: Quote) -> int:
     if order.mode is Mode.EXACT_IN:
         return quote.amount_out - quote.network_cost
     return -(quote.amount_in + quote.network_cost)
+
+
+def usable(quotes: Sequence[Quote]) -> tuple[Quote, ...]:
+    """Return the quotes that trade something for something."""
+    return tuple(quote for quote in quotes if _pays(quote))
+
+
+def _pays(quote: Quote) -> bool:
+    return quote.amount_out > 0 and quote.amount_in > 0
 
 
 def best(order: Order, quotes: Sequence[Quote]) -> Quote:
@@ -43,63 +55,89 @@ def choose(
 ) -> Route:
     """Return the router's choice as a checked route.
 
-    Quotes that pay nothing are not offered to the router: no route has ``amount_out`` zero.
+    Quotes that pay nothing are not offered to the router: no route has ``amount_out`` zero. A
+    route may use pools that declined the whole order, since they may take a part of it.
 
     Raises:
         NoRoute: no usable quote, or the router took none; says each venue's reason.
-        InvalidRequest: the router returned something that is not a choice among the quotes.
+        InvalidRequest: the router returned something that is not a choice among the quotes, or
+            chose a quote of another amount than was ordered.
     """
-    usable = [quote for quote in quotes if quote.amount_out > 0 and quote.amount_in > 0]
-    chosen = router(order, usable) if usable else None
+    offered = usable(quotes)
+    chosen = router(order, offered) if offered else None
     if chosen is None:
         reasons = {f"{said.venue} {said.pool}".strip(): said.reason for said in declined}
         for quote in quotes:
-            why = "the router took no quote" if quote in usable else "pays nothing for this amount"
+            why = "the router took no quote" if _pays(quote) else _PAYS_NOTHING
             reasons[f"{quote.venue} {quote.pool}"] = why
         raise NoRoute(reasons)
     if isinstance(chosen, Quote):
-        if chosen not in usable:
+        if chosen not in offered:
             raise InvalidRequest("the router returned a quote that no venue gave")
-        return route_of(order, chosen)
+        route = route_of(order, chosen)
+        _require_amount(order, route)
+        return route
     if not isinstance(chosen, Route):
         raise InvalidRequest(
             f"the router must return a Quote, a Route or None, returned {type(chosen).__name__}"
         )
-    _require_sound(order, chosen)
+    asked = {(quote.venue, quote.pool) for quote in quotes}
+    _require_legs(order, chosen, asked | {(said.venue, said.pool) for said in declined})
+    _require_amount(order, chosen)
     return chosen
 
 
-def _require_sound(order: Order, route: Route) -> None:
+def _require_legs(order: Order, route: Route, asked: set[tuple[str, str]]) -> None:
+    for leg in route.legs:
+        if (leg.venue, leg.pool) not in asked:
+            raise InvalidRequest(
+                f"the router's route uses pool {leg.pool!r} of {leg.venue!r}, which was not asked"
+            )
+        if token(leg.sell) != token(order.sell) or token(leg.buy) != token(order.buy):
+            raise InvalidRequest(
+                f"the router's route trades {leg.sell} for {leg.buy} on pool {leg.pool!r}, "
+                f"the order {order.sell} for {order.buy}"
+            )
+        if leg.amount_in < 1 or leg.amount_out < 1:
+            raise InvalidRequest(
+                f"the router's route trades {leg.amount_in} → {leg.amount_out} on pool "
+                f"{leg.pool!r}, each must be at least 1 base unit"
+            )
     sums = (sum(leg.amount_in for leg in route.legs), sum(leg.amount_out for leg in route.legs))
     if not route.legs or sums != (route.amount_in, route.amount_out):
         raise InvalidRequest(
             f"the router's route says {route.amount_in} → {route.amount_out}, "
             f"its legs sum to {sums[0]} → {sums[1]}"
         )
+
+
+def _require_amount(order: Order, route: Route) -> None:
     fixed = route.amount_in if order.mode is Mode.EXACT_IN else route.amount_out
     if fixed != order.amount:
-        raise InvalidRequest(f"the router's route trades {fixed}, the order asks {order.amount}")
+        raise InvalidRequest(f"the chosen route trades {fixed}, the order asks {order.amount}")
 
 
 def losers(order: Order, quotes: Sequence[Quote], route: Route) -> tuple[Declined, ...]:
     """Return why each quote outside the route did not win, compared with the best one inside."""
     taken = {leg.pool for leg in route.legs}
     inside = [net(order, quote) for quote in quotes if quote.pool in taken]
-    bar = max(inside, default=0)
+    bar = max(inside, default=None)
     said = []
     for quote in quotes:
         if quote.pool in taken:
             continue
-        short = bar - net(order, quote)
-        hundredths = short * 1_000_000 // max(abs(bar), 1)  # of a basis point, rounded down
-        reason = f"{hundredths // 100}.{hundredths % 100:02d} bps worse, costs included"
-        if short <= 0:
-            reason = "the router passed it by"
+        code, reason = "NOT_CHOSEN", "the router passed it by"
+        if not _pays(quote):
+            code, reason = "NO_OUTPUT", _PAYS_NOTHING
+        elif bar is not None and bar > net(order, quote):
+            code, short = "WORSE_PRICE", bar - net(order, quote)
+            hundredths = short * 1_000_000 // max(abs(bar), 1)  # of a basis point, rounded down
+            reason = f"{hundredths // 100}.{hundredths % 100:02d} bps worse, costs included"
         said.append(
             Declined(
                 venue=quote.venue,
                 pool=quote.pool,
-                code="WORSE_PRICE" if short > 0 else "NOT_CHOSEN",
+                code=code,
                 reason=reason,
                 amount_in=quote.amount_in,
                 amount_out=quote.amount_out,

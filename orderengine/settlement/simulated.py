@@ -9,6 +9,7 @@ from __future__ import annotations
 import anyio
 import msgspec
 
+from orderengine.errors import InvalidAmount, InvalidRequest
 from orderengine.execution.ports import Clock, Landed, Lapsed, Outcome, Reverted, Signed, SwapPlan
 from orderengine.market.config import LandingConfig
 from orderengine.market.draws import Draws, key_of
@@ -16,7 +17,8 @@ from orderengine.market.fees import COMPUTE_UNITS, Fees
 from orderengine.market.fields import duration_ns
 from orderengine.market.latency import LatencyModel
 from orderengine.market.world import SwapLeg, Transaction, World
-from orderengine.model.order import Mode
+from orderengine.model.amounts import U64_MAX
+from orderengine.model.order import Leg, Mode, Order
 from orderengine.pools import direction_of
 
 __all__ = ["SimulatedSettlement"]
@@ -67,23 +69,18 @@ class SimulatedSettlement:
         self._dead_at_ns: dict[str, int] = {}
 
     async def sign(self, plan: SwapPlan) -> Signed:
-        """Build and sign a transaction that is valid for the next blocks."""
+        """Build and sign a transaction that is valid for the next blocks.
+
+        Raises:
+            InvalidRequest: the route has a leg that no pool of the world can do.
+        """
         order, attempt = plan.order, plan.attempt
         key = key_of(order.order_id)
         await anyio.sleep(self._build(key, attempt) / 1e9)
         world = self._world
         world.advance(self._clock.now_ns())
-        exact_in = order.mode is Mode.EXACT_IN
-        legs = tuple(
-            SwapLeg(
-                leg.pool,
-                direction_of(world.pools[leg.pool], leg.sell),
-                exact_in,
-                leg.amount_in if exact_in else leg.amount_out,
-            )
-            for leg in plan.route.legs
-        )
-        units = sum(COMPUTE_UNITS[leg.venue] for leg in plan.route.legs)
+        legs = tuple(self._leg(order, leg) for leg in plan.route.legs)
+        units = sum(COMPUTE_UNITS[world.pools[leg.pool].venue] for leg in legs)
         transaction = Transaction(
             signature=f"sim{self._draw_signature.u64(key, attempt):016x}",
             user=order.user,
@@ -102,6 +99,22 @@ class SimulatedSettlement:
             last_valid_height=transaction.last_valid_height,
             network_fee=transaction.network_fee,
         )
+
+    def _leg(self, order: Order, leg: Leg) -> SwapLeg:
+        """Return what is signed for a leg; routers are also written by users."""
+        pool = self._world.pools.get(leg.pool)
+        if pool is None:
+            raise InvalidRequest(f"the route names the pool {leg.pool!r}, which does not exist")
+        if (leg.sell, leg.buy) != (order.sell, order.buy):
+            raise InvalidRequest(
+                f"the leg on {leg.pool} swaps {leg.sell} to {leg.buy}, "
+                f"the order {order.sell} to {order.buy}"
+            )
+        exact_in = order.mode is Mode.EXACT_IN
+        amount = leg.amount_in if exact_in else leg.amount_out
+        if not 1 <= amount <= U64_MAX:
+            raise InvalidAmount(f"the leg on {leg.pool}", amount, "from 1 to 2^64 - 1 base units")
+        return SwapLeg(leg.pool, direction_of(pool, leg.sell), exact_in, amount)
 
     async def send(self, signed: Signed) -> None:
         """Send the bytes: they are lost, or reach the leader of a later slot."""

@@ -6,12 +6,15 @@ floats. Every complaint names the file, the row and the value.
 
 from __future__ import annotations
 
+import re
+import zlib
 from decimal import Decimal, InvalidOperation
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orderengine.errors import InvalidAmount, InvalidData
+from orderengine.market.fields import INSTANT_NS_END
 from orderengine.market.prices import Trace, to_x64
 from orderengine.model.instants import parse_rfc3339
 from orderengine.model.tokens import Token
@@ -24,6 +27,9 @@ __all__ = ["file_sha256", "read_latencies", "read_prices"]
 TIME_COLUMNS = ("timestamp", "time", "open_time", "open_time_ms")
 PRICE_COLUMNS = ("price", "open", "close")
 """The first of these that a file has is read; ``open`` is the price at a candle's time stamp."""
+
+_DIGITS = re.compile(r"[0-9]{1,20}", re.ASCII)
+_LEAST, _MOST = Decimal("1e-18"), Decimal("1e15")
 
 
 def file_sha256(path: str) -> str:
@@ -51,7 +57,8 @@ def read_prices(path: str, base: Token, quote: Token) -> Trace:
     times = _pick(table, TIME_COLUMNS, path)
     prices = _pick(table, PRICE_COLUMNS, path)
     if table.height < 2:
-        raise InvalidData(path, f"{table.height} rows", "at least 2 rows of prices")
+        rows = f"{table.height} row{'s' * (table.height != 1)}"
+        raise InvalidData(path, rows, "at least 2 rows of prices")
     times_ns: list[int] = []
     prices_x64: list[int] = []
     for row, (when, price) in enumerate(zip(table[times], table[prices], strict=True), start=1):
@@ -95,7 +102,8 @@ def _read(path: str) -> polars.DataFrame:
     file = Path(path)
     try:
         if not file.is_file():
-            raise InvalidData(path, "no such file", "a CSV or Parquet file")
+            found = "a folder" if file.is_dir() else "no such file"
+            raise InvalidData(path, found, "a CSV or Parquet file")
         data = file.read_bytes()
         if not data:
             raise InvalidData(path, "an empty file", "rows of data")
@@ -106,7 +114,7 @@ def _read(path: str) -> polars.DataFrame:
         if data[:4] == b"PAR1":
             return pl.read_parquet(data).with_columns(pl.col(pl.Datetime).dt.epoch("ns"))
         return pl.read_csv(data, infer_schema=False)
-    except (OSError, EOFError, pl.exceptions.PolarsError) as error:
+    except (OSError, EOFError, zlib.error, pl.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InvalidData(path, reason, "a CSV or Parquet file, plain or gzip") from None
 
@@ -122,17 +130,22 @@ def _pick(table: polars.DataFrame, names: tuple[str, ...], path: str) -> str:
 
 def _instant(where: str, column: str, value: object) -> int:
     text = "" if value is None else str(value).strip()
-    if text.isascii() and text.isdigit():
-        number = int(text)
-        for limit, unit_ns in ((10**11, 10**9), (10**14, 10**6), (10**17, 10**3), (10**20, 1)):
-            if number < limit:
-                return number * unit_ns
     try:
-        return parse_rfc3339(text)
+        at_ns = _unix_ns(int(text)) if _DIGITS.fullmatch(text) else parse_rfc3339(text)
     except InvalidAmount:
-        raise InvalidData(
-            where, f"{column} {value!r}", "RFC 3339 with an offset, or a Unix time"
-        ) from None
+        at_ns = -1
+    if not 0 <= at_ns < INSTANT_NS_END:
+        expected = "RFC 3339 with an offset or a Unix time, from 1970 to 2199"
+        raise InvalidData(where, f"{column} {value!r}", expected)
+    return at_ns
+
+
+def _unix_ns(number: int) -> int:
+    """Return ns of a Unix time in s, ms, us or ns, told apart by size."""
+    for limit, unit_ns in ((10**11, 10**9), (10**14, 10**6), (10**17, 10**3)):
+        if number < limit:
+            return number * unit_ns
+    return number
 
 
 def _positive(where: str, column: str, value: object) -> Decimal:
@@ -140,6 +153,6 @@ def _positive(where: str, column: str, value: object) -> Decimal:
         number = Decimal(str(value).strip())
     except InvalidOperation:
         number = Decimal("NaN")
-    if not number.is_finite() or number <= 0 or number >= Decimal(10) ** 15:
-        raise InvalidData(where, f"{column} {value!r}", "a number above 0 and below 10^15")
+    if not number.is_finite() or not _LEAST <= number < _MOST:
+        raise InvalidData(where, f"{column} {value!r}", "a number above 10^-18 and below 10^15")
     return number

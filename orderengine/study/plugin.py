@@ -6,10 +6,12 @@ name and the SHA-256 of its source, so two results can be told apart whose scena
 
 from __future__ import annotations
 
+import functools
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping
 from hashlib import sha256
+from types import CodeType
 from typing import Any, TypeVar, cast
 
 from orderengine.errors import InvalidScenario
@@ -43,8 +45,9 @@ class Plugin:
         if isinstance(value, str):
             return cls(value)
         if callable(value):
-            name = getattr(value, "__qualname__", type(value).__qualname__)
-            return cls(name, _source_sha256(value), value)
+            named = _inner(value)
+            name = getattr(named, "__qualname__", type(named).__qualname__)
+            return cls(name, _source_sha256(named), value)
         if isinstance(value, Mapping) and set(value) == {"name", "source_sha256"}:
             return cls(str(value["name"]), str(value["source_sha256"]))
         raise ValueError(f"expected a name or a function, found {value!r}")
@@ -87,12 +90,34 @@ class Plugin:
         return f"Plugin({self.name!r})" if not self.source_sha256 else f"Plugin({self.name}, …)"
 
 
+def _inner(value: object) -> object:
+    """Return the function that a partial application calls in the end."""
+    while isinstance(value, functools.partial):
+        value = value.func
+    return value
+
+
 def _source_sha256(function: object) -> str:
-    """Hash the source text without its indent; of a function without source, its byte code."""
+    """Hash the source text without its indent; of a function without source, its byte code.
+
+    Values that a function takes from around it (a closure's, a partial's) are no part of it.
+    """
     target = function if inspect.isroutine(function) else type(function)
     try:
         source = textwrap.dedent(inspect.getsource(cast("Any", target))).encode()
     except (OSError, TypeError):
         code = getattr(target, "__code__", None)
-        source = repr(target).encode() if code is None else code.co_code
+        source = (repr(target) if code is None else _code_text(code)).encode()
     return sha256(source).hexdigest()
+
+
+def _code_text(value: object) -> str:
+    """Return byte code with its constants as text, the same in every process."""
+    if isinstance(value, CodeType):
+        parts = (value.co_code.hex(), value.co_names, value.co_varnames, value.co_consts)
+        return f"code({', '.join(map(_code_text, parts))})"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_code_text, value))})"
+    if isinstance(value, frozenset):
+        return f"{{{', '.join(sorted(map(_code_text, value)))}}}"
+    return repr(value)

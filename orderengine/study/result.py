@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from orderengine.analysis.summary import Summary
     from orderengine.analysis.timeline import Timeline
 
-__all__ = ["Plots", "Result", "log_lines", "require_writable"]
+__all__ = ["Plots", "Result", "log_lines", "require_writable", "require_writable_folder"]
 
 
 def require_writable(path: str | os.PathLike[str]) -> None:
@@ -38,15 +38,33 @@ def require_writable(path: str | os.PathLike[str]) -> None:
         InvalidData: it could not.
     """
     target = Path(path)
-    probe = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         if target.is_dir():
             raise IsADirectoryError(None, "is a folder")
+        probe = target.with_name(f".{target.name}.{os.getpid()}.part")
         probe.open("wb").close()
         probe.unlink()
     except OSError as error:
         reason = error.strerror or str(error)
         raise InvalidData(str(target), reason, "a writable path") from None
+
+
+def require_writable_folder(path: str | os.PathLike[str]) -> None:
+    """Check before long work that a folder is there or could be made; nothing is made.
+
+    Raises:
+        InvalidData: it could not.
+    """
+    target = Path(path)
+    try:
+        there = next(place for place in (target, *target.absolute().parents) if place.exists())
+        if not there.is_dir():
+            raise NotADirectoryError(None, f"{there} is a file")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(None, f"{there} cannot be written")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InvalidData(str(target), reason, "a folder that can be written") from None
 
 
 @contextmanager

@@ -197,9 +197,9 @@ _FEES_LAMPORTS = 10_000_000
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the one error in a group of groups, or the group if there are several."""
+    """Return the first error in a group of groups: orders of one instant often fail alike."""
     found: BaseException = group
-    while isinstance(found, BaseExceptionGroup) and len(found.exceptions) == 1:
+    while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]
     return found
 

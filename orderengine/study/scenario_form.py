@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from datetime import date, time
 from importlib import resources
 from typing import Any, TypeVar
 
@@ -73,7 +74,10 @@ def _explain(error: msgspec.ValidationError, wire: dict[str, Any]) -> InvalidSce
         field = f"{path}.{unknown['field']}" if path else unknown["field"]
         return InvalidScenario(field, _find(wire, field), "no such key (see the scenario's keys)")
     expected = _EXPECTED.search(text)
-    wanted = expected["type"].replace(" | ", " or ") if expected else text
+    if expected:
+        wanted = expected["type"].replace(" | ", " or ")
+    else:
+        wanted = text.removeprefix("expected ").partition(", found ")[0]
     return InvalidScenario(path or "scenario", _find(wire, path), wanted)
 
 
@@ -121,16 +125,34 @@ def to_toml(struct: Struct) -> str:
 def from_toml(kind: type[S], text: str) -> S:
     """Return the struct of a TOML text, over the named scenario that it ``extends``, if any."""
     try:
-        wire = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        wire = _loads(text)
+    except (ValueError, RecursionError) as error:
         raise InvalidScenario("scenario", str(error), "TOML") from None
     base = wire.pop("extends", None)
     if base is not None:
         named = named_scenarios()
-        if base not in named:
+        if not isinstance(base, str) or base not in named:
             raise InvalidScenario("extends", base, f"one of {', '.join(named)}")
         wire = _merged(tomllib.loads(named[base]), wire)
     return from_dict(kind, wire)
+
+
+def _loads(text: str) -> dict[str, Any]:
+    """Return the tables of a TOML text, its dates and times as text, as our fields hold them.
+
+    Raises:
+        ValueError: not TOML, or an integer of thousands of digits.
+        RecursionError: nested too deeply.
+    """
+    return {name: _undated(value) for name, value in tomllib.loads(text).items()}
+
+
+def _undated(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, dict):
+        return {name: _undated(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_undated(item) for item in value]
+    return value.isoformat() if isinstance(value, date | time) else value
 
 
 def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -164,7 +186,7 @@ def changed(struct: S, dotted: Mapping[str, object]) -> S:
 
 def _child(place: Any, part: str, path: str, value: object) -> Any:  # noqa: ANN401
     if isinstance(place, list):
-        if part.isdigit() and int(part) < len(place):
+        if part.isascii() and part.isdigit() and int(part[:9]) < len(place):
             return place[int(part)]
         raise InvalidScenario(path, value, f"an index from 0 to {len(place) - 1}")
     if isinstance(place, dict) and part in place:
@@ -179,6 +201,8 @@ def _keys(place: object) -> str:
 def parse_setting(text: str) -> tuple[str, Any]:
     """Return (dotted path, value) of ``key=value``; the value is TOML, or else a plain string.
 
+    A date or time stays as it is written.
+
     Raises:
         InvalidScenario: no ``=``.
     """
@@ -187,6 +211,6 @@ def parse_setting(text: str) -> tuple[str, Any]:
         raise InvalidScenario("--set", text, "key=value, such as engine.workers=64")
     try:
         value = tomllib.loads(f"value = {written}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = written.strip()
-    return path.strip(), value
+    return path.strip(), written.strip() if isinstance(value, date | time) else value

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from orderengine.errors import InvalidData, InvalidScenario
 from orderengine.execution.engine import Engine
 from orderengine.execution.executor import Executor
 from orderengine.execution.journal import Journal
@@ -17,7 +18,7 @@ from orderengine.execution.workers import Workers
 from orderengine.market.config import MarketConfig
 from orderengine.market.draws import Draws
 from orderengine.market.fees import COMPUTE_UNITS, Fees
-from orderengine.market.fields import duration_ns, price_of
+from orderengine.market.fields import FieldError, duration_ns, price_of
 from orderengine.market.latency import LatencyConfig, LatencyModel, latency_model
 from orderengine.market.pools import open_pool
 from orderengine.market.prices import Gbm, PricePath, to_x64
@@ -25,7 +26,8 @@ from orderengine.market.world import World
 from orderengine.model.events import Event
 from orderengine.model.instants import parse_rfc3339
 from orderengine.model.order import Order
-from orderengine.model.tokens import token
+from orderengine.model.tokens import Token, token
+from orderengine.pools import Pool
 from orderengine.routing.choose import ROUTERS
 from orderengine.settlement.simulated import SimulatedSettlement
 from orderengine.study.files import read_latencies, read_prices
@@ -60,14 +62,33 @@ def build_world(scenario: Scenario) -> World:
         path = trace = read_prices(market.price.file, base, quote)
         start_ns = parse_rfc3339(scenario.start) if scenario.start else trace.start_ns
     else:
-        start_x64 = to_x64(price_of("market.price.start", market.price.start), base, quote)
+        start_x64 = _start_x64(market.price.start, base, quote)
         slot_ns = duration_ns("market.slot", market.slot)
         draws = Draws(scenario.seed, "price")
         path = Gbm(start_x64, market.price.volatility, slot_ns, draws)
         start_ns = parse_rfc3339(scenario.start or _START)
     price_x64 = path.price_x64(0, start_ns)
-    pools = [open_pool(config, price_x64, base, quote) for config in market.pools]
-    return World(market, scenario.seed, pools, path, start_ns)
+    return World(market, scenario.seed, _open_pools(market, price_x64), path, start_ns)
+
+
+def _start_x64(written: str, base: Token, quote: Token) -> int:
+    field = "market.price.start"
+    try:
+        return to_x64(price_of(field, written), base, quote)
+    except InvalidData as error:
+        raise InvalidScenario(field, written, error.expected) from None
+
+
+def _open_pools(market: MarketConfig, price_x64: int) -> list[Pool]:
+    base, quote = token(market.base), token(market.quote)
+    pools = []
+    for index, config in enumerate(market.pools):
+        try:
+            pools.append(open_pool(config, price_x64, base, quote))
+        except FieldError as error:
+            field = f"market.pools[{index}].{error.field}"
+            raise InvalidScenario(field, error.found, error.expected) from None
+    return pools
 
 
 def latency_of(config: LatencyConfig, seed: int, concern: str) -> LatencyModel:

@@ -1,0 +1,525 @@
+"""Say what every event store must do, whatever it keeps its events in.
+
+A store joins by subclassing ``EventStoreContract`` in a test module of its own and implementing
+``run``. Leases are dated by the store's own clock, so the tests wait with ``anyio.sleep`` and never
+move a clock: with a clock that jumps this costs nothing, with a database it costs ``lease_ns``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from orderengine.errors import DuplicateOrder, LeaseLost, SequenceConflict, UnknownOrder
+from orderengine.execution.ports import EventStore, Signed
+from orderengine.model.events import (
+    Accepted,
+    AttemptFailed,
+    Cancelled,
+    CancelRequested,
+    Claimed,
+    Confirmed,
+    Event,
+    Routed,
+    Status,
+    Submitted,
+)
+from orderengine.model.order import Leg, Order, Route
+
+StoreTest = Callable[[EventStore], Awaitable[None]]
+
+
+def accepted(order_id: str = "o-1") -> Accepted:
+    """Return an order's first event."""
+    return Accepted(
+        order_id=order_id,
+        seq=1,
+        status=Status.PENDING,
+        at_ns=1,
+        order=Order(order_id=order_id, sell="SOL", buy="USDC", amount=1_000),
+        reference_price_x64=2**64,
+    )
+
+
+def claimed(seq: int = 2, order_id: str = "o-1", worker: str = "w") -> Claimed:
+    """Return a worker's first event."""
+    return Claimed(order_id=order_id, seq=seq, status=Status.ROUTING, at_ns=seq, worker=worker)
+
+
+def cancelled(seq: int, order_id: str = "o-1") -> Cancelled:
+    """Return a user's last word."""
+    return Cancelled(
+        order_id=order_id,
+        seq=seq,
+        status=Status.CANCELLED,
+        at_ns=seq,
+        reference_price_x64=2**64,
+    )
+
+
+def routed(seq: int) -> Routed:
+    """Return a route over one pool."""
+    leg = Leg(pool="p", venue="v", sell="SOL", buy="USDC", amount_in=1_000, amount_out=150)
+    return Routed(
+        order_id="o-1",
+        seq=seq,
+        status=Status.BUILDING,
+        at_ns=seq,
+        attempt=1,
+        route=Route(legs=(leg,), amount_in=1_000, amount_out=150),
+        quotes=(),
+        declined=(),
+        reference_price_x64=2**64,
+    )
+
+
+def submitted(seq: int, number: int = 1) -> tuple[Submitted, Signed]:
+    """Return the event that announces a transaction, and the transaction."""
+    event = Submitted(
+        order_id="o-1",
+        seq=seq,
+        status=Status.SUBMITTED,
+        at_ns=seq,
+        attempt=number,
+        signature=f"sig-{number}",
+        last_valid_height=150,
+        amount_in_max=1_000,
+        amount_out_min=149,
+        network_fee=5_000,
+    )
+    signed = Signed(
+        order_id="o-1",
+        attempt=number,
+        signature=f"sig-{number}",
+        payload=bytes([number, 0, 255, 10]),
+        last_valid_height=150,
+        network_fee=5_000,
+    )
+    return event, signed
+
+
+def attempt_failed(seq: int) -> AttemptFailed:
+    """Return the end of a first attempt."""
+    return AttemptFailed(
+        order_id="o-1",
+        seq=seq,
+        status=Status.ROUTING,
+        at_ns=seq,
+        attempt=1,
+        code="SLIPPAGE",
+        reason="r",
+        retry_at_ns=seq,
+    )
+
+
+def confirmed(seq: int) -> Confirmed:
+    """Return a fill."""
+    return Confirmed(
+        order_id="o-1",
+        seq=seq,
+        status=Status.CONFIRMED,
+        at_ns=seq,
+        attempt=1,
+        signature="sig-1",
+        slot=3,
+        landed_at_ns=3,
+        amount_in=1_000,
+        amount_out=150,
+        fee_in=1,
+        fee_out=0,
+        network_fee=5_000,
+        reference_price_x64=2**64,
+    )
+
+
+async def _claim(store: EventStore, worker: str = "w", order_id: str = "o-1") -> int:
+    fence = await store.claim(order_id, worker)
+    assert fence is not None
+    return fence
+
+
+async def _log(store: EventStore, order_id: str = "o-1") -> list[Event]:
+    return list(await store.events(order_id))
+
+
+class EventStoreContract:
+    """Hold the tests; subclass it."""
+
+    lease_ns = 50_000_000
+
+    def run(self, test: StoreTest) -> None:
+        """Open an empty store whose leases last ``lease_ns``, run the test with it, close it."""
+        raise NotImplementedError
+
+    async def lapse(self) -> None:
+        """Wait until a lease that was taken before has run out."""
+        await anyio.sleep(1.2 * self.lease_ns / 1e9)
+
+    def test_a_created_order_is_readable(self) -> None:
+        """Its log holds the first event."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            assert await _log(store) == [accepted()]
+
+        self.run(test)
+
+    def test_an_id_is_taken_once(self) -> None:
+        """A second order under an id is refused, and the first stays."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            await store.append(claimed(), fence=await _claim(store))
+            with pytest.raises(DuplicateOrder) as refused:
+                await store.create(accepted())
+            assert refused.value.order_id == "o-1"
+            assert await _log(store) == [accepted(), claimed()]
+
+        self.run(test)
+
+    def test_orders_do_not_mix(self) -> None:
+        """Each order has its own log, numbers and lease."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted("o-1"))
+            await store.create(accepted("o-2"))
+            await store.append(claimed(order_id="o-2"), fence=await _claim(store, order_id="o-2"))
+            assert await _log(store) == [accepted("o-1")]
+            assert await _log(store, "o-2") == [accepted("o-2"), claimed(order_id="o-2")]
+            assert await store.claim("o-1", "w") is not None
+
+        self.run(test)
+
+    @pytest.mark.parametrize("seq", [1, 2, 4, 9], ids=["first", "repeat", "gap", "far"])
+    def test_a_wrong_number_is_refused(self, seq: int) -> None:
+        """Only the next number is written, with a fence and without."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            fence = await _claim(store)
+            await store.append(claimed(), fence=fence)
+            for given in (fence, None):
+                with pytest.raises(SequenceConflict) as refused:
+                    await store.append(cancelled(seq), fence=given)
+                assert (refused.value.expected_seq, refused.value.actual_seq) == (seq - 1, 2)
+            assert await _log(store) == [accepted(), claimed()]
+
+        self.run(test)
+
+    def test_nothing_follows_the_end(self) -> None:
+        """After a terminal event every write conflicts, the last holder's too."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            fence = await _claim(store)
+            await store.append(cancelled(2))
+            for seq in (2, 3):
+                with pytest.raises(SequenceConflict):
+                    await store.append(claimed(seq), fence=fence)
+                with pytest.raises(SequenceConflict):
+                    await store.append(cancelled(seq))
+            assert await _log(store) == [accepted(), cancelled(2)]
+
+        self.run(test)
+
+    @pytest.mark.parametrize("from_seq", [-1, 0, 1, 2, 3, 4, 9])
+    def test_a_log_is_read_from_a_number_on(self, from_seq: int) -> None:
+        """Inclusive; a number below 1 is 1; one past the end gives nothing."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            fence = await _claim(store)
+            log: list[Event] = [accepted(), claimed(), routed(3)]
+            for event in log[1:]:
+                await store.append(event, fence=fence)
+            expected = log[max(from_seq, 1) - 1 :]
+            assert list(await store.events("o-1", from_seq)) == expected
+
+        self.run(test)
+
+    def test_what_was_read_does_not_change(self) -> None:
+        """A log in a reader's hand is not the store's own."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            read = await store.events("o-1")
+            await store.append(claimed(), fence=await _claim(store))
+            assert list(read) == [accepted()]
+
+        self.run(test)
+
+    @pytest.mark.parametrize("call", ["append", "events", "claim", "signed"])
+    def test_an_unknown_order_is_named(self, call: str) -> None:
+        """Everything that needs an order says which one is missing."""
+
+        async def test(store: EventStore) -> None:
+            calls: dict[str, Callable[[], Awaitable[Any]]] = {
+                "append": lambda: store.append(claimed(order_id="o-9")),
+                "events": lambda: store.events("o-9"),
+                "claim": lambda: store.claim("o-9", "w"),
+                "signed": lambda: store.signed("o-9", "sig-1"),
+            }
+            with pytest.raises(UnknownOrder, match="o-9"):
+                await calls[call]()
+
+        self.run(test)
+
+    def test_a_held_order_is_not_claimed_again(self) -> None:
+        """Nor by its own holder: a wake-up that comes twice executes once."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            await _claim(store, "a")
+            assert await store.claim("o-1", "b") is None
+            assert await store.claim("o-1", "a") is None
+
+        self.run(test)
+
+    def test_an_expired_lease_is_taken_over_under_a_higher_fence(self) -> None:
+        """Fences rise; the old one is refused with both numbers."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            old = await _claim(store, "a")
+            await self.lapse()
+            new = await _claim(store, "b")
+            assert new > old
+            with pytest.raises(LeaseLost) as refused:
+                await store.append(claimed(), fence=old)
+            assert (refused.value.fence, refused.value.newest_fence) == (old, new)
+            assert await _log(store) == [accepted()]
+            await store.append(claimed(), fence=new)
+
+        self.run(test)
+
+    def test_an_old_fence_can_write_nothing(self) -> None:
+        """Not even an event that would be the right next one, nor a transaction."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            old = await _claim(store, "a")
+            await store.append(claimed(), fence=old)
+            await store.append(routed(3), fence=old)
+            await self.lapse()
+            await _claim(store, "b")
+            event, signed = submitted(4)
+            for late in (event, cancelled(4)):
+                with pytest.raises(LeaseLost):
+                    await store.append(late, fence=old, signed=signed)
+            with pytest.raises(UnknownOrder):
+                await store.signed("o-1", "sig-1")
+            assert await _log(store) == [accepted(), claimed(), routed(3)]
+
+        self.run(test)
+
+    def test_a_fence_that_was_never_given_is_refused(self) -> None:
+        """Whether or not anybody holds the order."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            with pytest.raises(LeaseLost):
+                await store.append(claimed(), fence=1)
+            with pytest.raises(LeaseLost):
+                await store.append(claimed(), fence=0)
+            with pytest.raises(LeaseLost):
+                await store.append(claimed(), fence=await _claim(store) + 1)
+            assert await _log(store) == [accepted()]
+
+        self.run(test)
+
+    def test_an_expired_lease_still_writes_until_it_is_taken_over(self) -> None:
+        """The fence decides, not the time: nobody else can have written."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            fence = await _claim(store)
+            await self.lapse()
+            await store.append(claimed(), fence=fence)
+            assert await _log(store) == [accepted(), claimed()]
+
+        self.run(test)
+
+    def test_a_user_writes_without_a_lease(self) -> None:
+        """A cancellation needs the right number only, whoever holds the order."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            await _claim(store)
+            await store.append(cancelled(2))
+            assert await _log(store) == [accepted(), cancelled(2)]
+
+        self.run(test)
+
+    def test_a_released_order_is_claimed_at_once(self) -> None:
+        """Under a higher fence; the one who gave it back can write no more after that."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            first = await _claim(store, "a")
+            await store.release("o-1", first)
+            second = await _claim(store, "b")
+            assert second > first
+            with pytest.raises(LeaseLost):
+                await store.append(claimed(), fence=first)
+
+        self.run(test)
+
+    def test_release_under_another_fence_does_nothing(self) -> None:
+        """Neither an old fence nor one never given frees the order; twice is once."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            first = await _claim(store, "a")
+            await store.release("o-1", first)
+            await store.release("o-1", first)
+            second = await _claim(store, "b")
+            await store.release("o-1", first)
+            await store.release("o-1", second + 1)
+            assert await store.claim("o-1", "c") is None
+            await store.append(claimed(), fence=second)
+
+        self.run(test)
+
+    def test_release_of_an_order_that_is_over_or_unknown_does_nothing(self) -> None:
+        """A worker releases whatever became of its order."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            fence = await _claim(store)
+            await store.append(cancelled(2), fence=fence)
+            await store.release("o-1", fence)
+            await store.release("o-9", 1)
+            assert await store.claim("o-1", "w") is None
+
+        self.run(test)
+
+    def test_an_order_that_ended_is_not_claimed(self) -> None:
+        """Not even when its lease has run out."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            await store.append(cancelled(2), fence=await _claim(store))
+            assert await store.claim("o-1", "w") is None
+            await self.lapse()
+            assert await store.claim("o-1", "w") is None
+
+        self.run(test)
+
+    def test_signed_bytes_are_kept_with_their_event(self) -> None:
+        """Byte for byte, each attempt's under its signature."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            fence = await _claim(store)
+            await store.append(claimed(), fence=fence)
+            await store.append(routed(3), fence=fence)
+            event, signed = submitted(4)
+            await store.append(event, fence=fence, signed=signed)
+            assert await store.signed("o-1", "sig-1") == signed
+            with pytest.raises(UnknownOrder):
+                await store.signed("o-1", "sig-2")
+            await store.append(attempt_failed(5), fence=fence)
+            await store.append(routed(6), fence=fence)
+            second, resigned = submitted(7, 2)
+            await store.append(second, fence=fence, signed=resigned)
+            assert await store.signed("o-1", "sig-2") == resigned
+
+        self.run(test)
+
+    def test_refused_bytes_are_not_kept(self) -> None:
+        """An event and its transaction are stored together or not at all."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            fence = await _claim(store)
+            await store.append(claimed(), fence=fence)
+            event, signed = submitted(4)
+            with pytest.raises(SequenceConflict):
+                await store.append(event, fence=fence, signed=signed)
+            with pytest.raises(UnknownOrder):
+                await store.signed("o-1", "sig-1")
+
+        self.run(test)
+
+    def test_the_next_holder_reads_the_bytes(self) -> None:
+        """A take-over finds the transaction that is out."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            old = await _claim(store, "a")
+            await store.append(claimed(), fence=old)
+            await store.append(routed(3), fence=old)
+            event, signed = submitted(4)
+            await store.append(event, fence=old, signed=signed)
+            await self.lapse()
+            new = await _claim(store, "b")
+            requested = CancelRequested(order_id="o-1", seq=5, status=Status.SUBMITTED, at_ns=5)
+            await store.append(requested)
+            assert await store.signed("o-1", "sig-1") == signed
+            await store.append(confirmed(6), fence=new)
+
+        self.run(test)
+
+    def test_of_many_claims_at_once_one_wins(self) -> None:
+        """A claim is atomic."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            fences: list[int | None] = []
+
+            async def claim(worker: str) -> None:
+                fences.append(await store.claim("o-1", worker))
+
+            async with anyio.create_task_group() as group:
+                for number in range(10):
+                    group.start_soon(claim, f"w-{number}")
+            assert len([fence for fence in fences if fence is not None]) == 1
+
+        self.run(test)
+
+    def test_of_many_writers_at_once_one_wins(self) -> None:
+        """An append is atomic: one event of a number, the others conflict."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            fence = await _claim(store)
+            results: list[str] = []
+
+            async def write(event: Event, given: int | None) -> None:
+                try:
+                    await store.append(event, fence=given)
+                    results.append("written")
+                except SequenceConflict:
+                    results.append("refused")
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(write, claimed(), fence)
+                for _ in range(5):
+                    group.start_soon(write, cancelled(2), None)
+            assert sorted(results) == ["refused"] * 5 + ["written"]
+            assert len(await _log(store)) == 2
+
+        self.run(test)
+
+    def test_of_many_creators_at_once_one_wins(self) -> None:
+        """An id is taken once, however many try."""
+
+        async def test(store: EventStore) -> None:
+            results: list[str] = []
+
+            async def create() -> None:
+                try:
+                    await store.create(accepted())
+                    results.append("created")
+                except DuplicateOrder:
+                    results.append("refused")
+
+            async with anyio.create_task_group() as group:
+                for _ in range(5):
+                    group.start_soon(create)
+            assert sorted(results) == ["created"] + ["refused"] * 4
+
+        self.run(test)

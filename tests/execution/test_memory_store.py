@@ -1,0 +1,59 @@
+"""Check the event store in memory against the contract, and what it adds."""
+
+from __future__ import annotations
+
+import anyio
+
+from orderengine import virtualtime
+from orderengine.execution.memory_store import MemoryEventStore
+from tests.execution.fakes import VirtualClock
+from tests.execution.store_contract import (
+    EventStoreContract,
+    StoreTest,
+    accepted,
+    cancelled,
+    claimed,
+)
+
+
+class TestMemoryEventStore(EventStoreContract):
+    """Hold the memory store to the contract, in virtual time."""
+
+    def run(self, test: StoreTest) -> None:
+        """Open a store on the virtual clock."""
+
+        async def main() -> None:
+            await test(MemoryEventStore(VirtualClock(), self.lease_ns))
+
+        virtualtime.run(main)
+
+
+def test_a_lease_without_end_is_held_for_ever() -> None:
+    """In a study no worker dies, so nothing expires; releasing still frees."""
+
+    async def main() -> None:
+        store = MemoryEventStore(VirtualClock())
+        await store.create(accepted())
+        fence = await store.claim("o-1", "a")
+        assert fence is not None
+        await anyio.sleep(40 * 86_400)
+        assert await store.claim("o-1", "b") is None
+        await store.release("o-1", fence)
+        assert await store.claim("o-1", "b") == fence + 1
+
+    virtualtime.run(main)
+
+
+def test_logs_stand_in_the_order_of_acceptance() -> None:
+    """Whatever happens to the orders later."""
+
+    async def main() -> None:
+        store = MemoryEventStore(VirtualClock())
+        for order_id in ("b", "a", "c"):
+            await store.create(accepted(order_id))
+        await store.append(cancelled(2, "a"))
+        await store.append(claimed(order_id="c"), fence=await store.claim("c", "w"))
+        assert [[event.seq for event in log] for log in store.logs] == [[1], [1, 2], [1, 2]]
+        assert [log[0].order_id for log in store.logs] == ["b", "a", "c"]
+
+    virtualtime.run(main)

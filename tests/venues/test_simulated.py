@@ -1,0 +1,271 @@
+"""Check that quotes are what the pools pay, at the end of the latency, and cost what they say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Struct
+from msgspec.structs import replace
+
+from orderengine import virtualtime
+from orderengine.market.config import FlowConfig
+from orderengine.market.draws import Draws, order_id_of
+from orderengine.market.latency import LatencyConfig, latency_model
+from orderengine.market.world import SwapLeg, World
+from orderengine.model.order import Declined, Mode, Order, Quote
+from orderengine.pools import direction_of
+from orderengine.venues.simulated import SimulatedPrices, SimulatedVenue, one_pool_an_order
+from tests.market.worlds import (
+    CPMM,
+    DLMM,
+    PRICE_X64,
+    SLOT_NS,
+    SOL,
+    START_NS,
+    USDC,
+    go_to,
+    sell_sol,
+    world_of,
+)
+
+MS = 1_000_000
+SELL = Order(order_id="sale", sell="SOL", buy="USDC", amount=SOL)
+
+
+class Clock(Struct):
+    """Tell virtual time after the world's start."""
+
+    def now_ns(self) -> int:
+        """Return the date."""
+        return START_NS + virtualtime.now_ns()
+
+
+def ask(
+    world: World,
+    order: Order,
+    *,
+    attempt: int = 1,
+    pools: Sequence[str] = ("cpmm", "dlmm"),
+    latency: LatencyConfig | None = None,
+    fee: int = 0,
+    offers: Callable[[Order, str], bool] | None = None,
+) -> tuple[Sequence[Quote | Declined], int]:
+    """Return a venue's answers and the virtual time that they took."""
+
+    async def main() -> tuple[Sequence[Quote | Declined], int]:
+        venue = SimulatedVenue(
+            "venue",
+            pools,
+            world=world,
+            clock=Clock(),
+            latency=latency_model(latency or LatencyConfig(), Draws(1, "quote")),
+            network_fee=lambda order, venue: fee,
+            offers=offers,
+        )
+        assert venue.name == "venue"
+        return await venue.quote(order, attempt), virtualtime.now_ns()
+
+    return virtualtime.run(main)
+
+
+def quotes_of(world: World, order: Order, fee: int = 0) -> list[Quote]:
+    """Return the answers of a venue that declines nothing."""
+    answers, _ = ask(world, order, fee=fee)
+    quotes = [answer for answer in answers if isinstance(answer, Quote)]
+    assert len(quotes) == len(answers)
+    return quotes
+
+
+orders = st.builds(
+    Order,
+    order_id=st.just("o"),
+    sell=st.just("SOL"),
+    buy=st.just("USDC"),
+    amount=st.integers(1, 10**12),
+    mode=st.sampled_from(Mode),
+) | st.builds(
+    Order,
+    order_id=st.just("o"),
+    sell=st.just("USDC"),
+    buy=st.just("SOL"),
+    amount=st.integers(1, 10**11),
+    mode=st.sampled_from(Mode),
+)
+
+
+@given(orders)
+def test_quote_is_what_the_pool_pays(order: Order) -> None:
+    """A transaction that lands in the state quoted gets the quoted amounts to the unit."""
+    world = world_of(CPMM, DLMM)
+    for quote in quotes_of(world, order):
+        swapped = world_of(CPMM, DLMM)
+        swapped.ledger.issue("user", order.sell, 2**64)
+        exact_in = order.mode is Mode.EXACT_IN
+        leg = SwapLeg(
+            quote.pool, direction_of(world.pools[quote.pool], order.sell), exact_in, order.amount
+        )
+        transaction = replace(
+            sell_sol("s", 1),
+            legs=(leg,),
+            amount_in_max=quote.amount_in,
+            amount_out_min=quote.amount_out,
+        )
+        swapped.deliver(transaction, 1)
+        go_to(swapped, 1)
+        found = swapped.executions["s"]
+        assert found.code == ""
+        assert (found.amount_in, found.amount_out) == (quote.amount_in, quote.amount_out)
+        assert (found.fee_in, found.fee_out) == (quote.fee_in, quote.fee_out)
+        fixed = quote.amount_in if exact_in else quote.amount_out
+        assert fixed == order.amount
+
+
+def test_quoting_changes_nothing() -> None:
+    """Asking is free: the pools are as before."""
+    world = world_of(CPMM, DLMM)
+    pools = dict(world.pools)
+    quotes_of(world, SELL)
+    assert world.pools == pools
+
+
+def test_answers_stand_in_the_order_of_the_pools() -> None:
+    """One answer a pool, named, in the order in which the venue lists them."""
+    world = world_of(CPMM, DLMM)
+    answers, _ = ask(world, SELL, pools=("dlmm", "cpmm"))
+    assert [(answer.venue, answer.pool) for answer in answers] == [
+        ("venue", "dlmm"),
+        ("venue", "cpmm"),
+    ]
+
+
+def test_pools_are_read_at_the_end_of_the_latency() -> None:
+    """The quote is of the slot in which the answer leaves, not of the one in which it is asked."""
+    flow = FlowConfig(trades_per_slot=5.0)
+    world, later = world_of(CPMM, DLMM, flow=flow), world_of(CPMM, DLMM, flow=flow)
+    answers, took_ns = ask(world, SELL, latency=LatencyConfig(median="2s"))
+    go_to(later, 5)
+    assert took_ns == 5 * SLOT_NS
+    for answer in answers:
+        assert isinstance(answer, Quote)
+        assert answer.slot == 5
+        expected = later.pools[answer.pool].swap_exact_in(
+            direction_of(later.pools[answer.pool], "SOL"), SOL, later.slot_start_ns(5) // 10**9
+        )
+        assert answer.amount_out == expected.amount_out
+
+
+def test_latency_is_drawn_for_order_and_attempt() -> None:
+    """Every order and every attempt has a wait of its own, the same each time."""
+    latency = LatencyConfig(model="uniform", low="1ms", high="999ms")
+
+    def took(number: int, attempt: int) -> int:
+        order = replace(SELL, order_id=order_id_of(1, number))
+        return ask(world_of(CPMM, DLMM), order, attempt=attempt, latency=latency)[1]
+
+    names = [(number, attempt) for number in range(6) for attempt in (1, 2)]
+    waits = [took(*name) for name in names]
+    assert waits == [took(*name) for name in names]
+    assert len(set(waits)) == len(waits)
+
+
+def test_pool_that_cannot_pay_declines_with_its_reason() -> None:
+    """One pool's refusal is an answer; the others still quote."""
+    small = replace(CPMM, name="small", depth="10USDC")
+    order = replace(SELL, amount=50 * USDC, mode=Mode.EXACT_OUT)
+    answers, _ = ask(world_of(CPMM, small), order, pools=("cpmm", "small"))
+    quote, declined = answers
+    assert isinstance(quote, Quote)
+    assert isinstance(declined, Declined)
+    assert (declined.venue, declined.pool) == ("venue", "small")
+    assert declined.code == "INSUFFICIENT_LIQUIDITY"
+    assert "small must pay" in declined.reason
+
+
+def test_largest_and_smallest_orders_are_answered() -> None:
+    """Every amount that an order can have gets an answer from each pool, if only a refusal."""
+    for sell, buy in (("SOL", "USDC"), ("USDC", "SOL")):
+        for mode in Mode:
+            for amount in (1, 2, 2**64 - 1):
+                order = Order(order_id="o", sell=sell, buy=buy, amount=amount, mode=mode)
+                answers, _ = ask(world_of(CPMM, DLMM), order)
+                assert [answer.pool for answer in answers] == ["cpmm", "dlmm"]
+
+
+@pytest.mark.parametrize(
+    ("sell", "mode", "cost"),
+    [
+        pytest.param("SOL", Mode.EXACT_OUT, 12_345, id="varies in SOL: lamports"),
+        pytest.param("USDC", Mode.EXACT_IN, 12_345, id="buys SOL: lamports"),
+        pytest.param("SOL", Mode.EXACT_IN, 988, id="987.6 micro-USDC up"),
+        pytest.param("USDC", Mode.EXACT_OUT, 988, id="987.6 micro-USDC up, paid"),
+    ],
+)
+def test_network_cost_is_in_the_token_that_varies(sell: str, mode: Mode, cost: int) -> None:
+    """12,345 lamports at 80 USDC a SOL are 987.6 micro-USDC, rounded up."""
+    order = Order(
+        order_id="o", sell=sell, buy="USDC" if sell == "SOL" else "SOL", amount=10**6, mode=mode
+    )
+    quotes = quotes_of(world_of(CPMM, DLMM), order, fee=12_345)
+    assert {quote.network_cost for quote in quotes} == {cost}
+
+
+@given(st.integers(0, 10**12), st.integers(2**40, 2**90))
+def test_network_cost_is_the_least_that_covers_the_fee(fee: int, price_x64: int) -> None:
+    """The cost is the exact worth of the fee, rounded up to a base unit."""
+    world = world_of(CPMM, DLMM)
+    world.price_x64 = price_x64
+    (quote, _) = quotes_of(world, SELL, fee)
+    cost = quote.network_cost
+    assert cost << 64 >= fee * price_x64
+    assert (cost - 1) << 64 < fee * price_x64 or cost == 0
+
+
+def test_pair_without_sol_costs_nothing() -> None:
+    """Where fees are 0 no price of SOL is asked for."""
+    assert {quote.network_cost for quote in quotes_of(world_of(CPMM, DLMM), SELL, 0)} == {0}
+
+
+def test_one_pool_an_order_offers_each_order_one_pool() -> None:
+    """The draw picks every pool about as often, and always the same for one order."""
+    names = ["a", "b", "c", "d"]
+    offers = one_pool_an_order(names, Draws(1, "quote/pool"))
+    counts: Counter[str] = Counter()
+    for number in range(2_000):
+        order = replace(SELL, order_id=order_id_of(1, number))
+        taken = [name for name in names if offers(order, name)]
+        assert len(taken) == 1
+        counts.update(taken)
+    assert all(400 < counts[name] < 600 for name in names)
+
+
+def test_pool_that_is_not_offered_does_not_answer() -> None:
+    """A venue asks only the pools offered; one that has none answers at once with nothing."""
+    slow = LatencyConfig(median="2s")
+    world = world_of(CPMM, DLMM)
+    answers, took_ns = ask(world, SELL, offers=lambda _, pool: pool == "dlmm", latency=slow)
+    assert [answer.pool for answer in answers] == ["dlmm"]
+    assert took_ns == 2_000 * MS
+    answers, took_ns = ask(world, SELL, offers=lambda *_: False, latency=slow)
+    assert (list(answers), took_ns) == ([], 0)
+
+
+def test_reference_price_is_the_slots() -> None:
+    """The feed brings the world to the present and gives the price for what is sold."""
+    world = world_of(prices_x64=[PRICE_X64, 2 * PRICE_X64])
+
+    async def main() -> list[int]:
+        prices = SimulatedPrices(world, Clock())
+        seen = [prices.reference_price_x64("SOL", "USDC")]
+        await anyio.sleep(0.4)
+        return [
+            *seen,
+            prices.reference_price_x64("SOL", "USDC"),
+            prices.reference_price_x64("USDC", "SOL"),
+        ]
+
+    assert virtualtime.run(main) == [PRICE_X64, 2 * PRICE_X64, 2**128 // (2 * PRICE_X64)]
