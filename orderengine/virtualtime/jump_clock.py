@@ -1,9 +1,9 @@
 """Run an async function on an asyncio loop whose clock jumps to the next timer.
 
 Nothing waits for real: when no task can run, the clock moves to the earliest timer. The time is an
-integer of nanoseconds from 0. Sockets, threads and subprocesses have no virtual time and must not
-be used inside. This is the simplest clock that is right; callers see only ``run`` and ``now_ns``,
-so a faster one can take its place.
+integer of nanoseconds from 0, up to 2^52 (52 days). Sockets, threads and subprocesses have no
+virtual time and must not be used inside. This is the simplest clock that is right; callers see only
+``run`` and ``now_ns``, so a faster one can take its place.
 
 Where it misleads: asyncio visits tasks to cancel in the order of a hash set, and its timer heap
 keeps no order among equal times. Code that must repeat exactly must not depend on either.
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["Deadlock", "now_ns", "run"]
 
 T = TypeVar("T")
+
+_NOW_NS_MAX = 2**52
+"""asyncio keeps time as a float of seconds: up to here its steps are below a nanosecond."""
 
 
 class Deadlock(RuntimeError):
@@ -53,6 +56,8 @@ class _JumpSelector(selectors.BaseSelector):
             raise Deadlock("every task waits for another one and no timer is set")
         if timeout > 0:
             self.now_ns += max(round(timeout * 1e9), 1)
+            if self.now_ns > _NOW_NS_MAX:
+                raise OverflowError("virtual time is exact to the nanosecond for 52 days only")
         return []
 
     def get_map(self) -> Mapping[FileDescriptorLike, selectors.SelectorKey]:
@@ -63,6 +68,9 @@ class _JumpLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._jump = _JumpSelector()
         super().__init__(self._jump)
+        # asyncio runs a timer when it is due within this many seconds. Half a nanosecond bridges
+        # what a float loses; asyncio's own choice, a whole one, lets a timer run 1 ns early.
+        self._clock_resolution = 0.5e-9
 
     def time(self) -> float:
         return self._jump.now_ns / 1e9
@@ -81,6 +89,7 @@ def run(function: Callable[..., Awaitable[T]], *args: object) -> T:
 
     Raises:
         Deadlock: every task waits and no timer is set.
+        OverflowError: somebody waited past 52 days of virtual time.
     """
 
     def run_here() -> T:
