@@ -8,6 +8,7 @@ The first branch of the tree answers "may I retry?":
     │   ├── InvalidScenario    a scenario field with a wrong key, unit or value
     │   ├── InvalidData        a file that cannot be read as what it should hold
     │   ├── UnknownToken       a symbol or mint that is not registered
+    │   ├── WrongPair          two tokens that a pool or a market does not swap
     │   ├── UnknownOrder       an order id that the store does not hold
     │   └── DuplicateOrder     an order id that the store holds already
     ├── Unavailable            yes: later, or elsewhere
@@ -49,6 +50,7 @@ __all__ = [
     "Unavailable",
     "UnknownOrder",
     "UnknownToken",
+    "WrongPair",
 ]
 
 
@@ -117,6 +119,19 @@ class UnknownToken(InvalidRequest):
     def __init__(self, token: str, known: str) -> None:
         self.token = token
         super().__init__(f"token must be one of {known} or one of their mints, was {token!r}")
+
+
+class WrongPair(InvalidRequest):
+    """Refuse to swap two tokens where others are swapped; ``where`` says where."""
+
+    code = "WRONG_PAIR"
+
+    def __init__(self, where: str, pair: str, sell: str, buy: str) -> None:
+        self.where = where
+        self.pair = pair
+        self.sell = sell
+        self.buy = buy
+        super().__init__(f"{where} swaps {pair}, not {sell} for {buy}")
 
 
 class UnknownOrder(InvalidRequest):

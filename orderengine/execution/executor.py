@@ -22,7 +22,7 @@ from orderengine.errors import (
     UnknownOrder,
 )
 from orderengine.execution.journal import Journal
-from orderengine.execution.policy import ExecutionPolicy
+from orderengine.execution.policy import ExecutionPolicy, checked_limits, checked_wait
 from orderengine.execution.ports import (
     Clock,
     EventStore,
@@ -52,7 +52,6 @@ from orderengine.model.events import (
     Failed,
     Requoting,
     Routed,
-    Status,
     Submitted,
 )
 from orderengine.model.lifecycle import OrderState
@@ -91,8 +90,6 @@ class Executor:
             LeaseLost: another worker holds the order now; it goes on there.
         """
         state = await self._journal.load(order_id)
-        if state.status in (Status.ROUTING, Status.BUILDING):
-            state = await self._attempt(state, Requote(f"taken over by {worker}"), worker, fence)
         while not state.is_terminal:
             step = next_step(state, self._clock.now_ns(), self._policy.route_age_ns_max)
             state = await self._attempt(state, step, worker, fence)
@@ -186,7 +183,7 @@ class Executor:
 
     async def _submit(self, state: OrderState, step: Build, fence: int) -> OrderState:
         order, route = state.order, step.route
-        amount_in_max, amount_out_min = self._policy.slippage(order, route)
+        amount_in_max, amount_out_min = checked_limits(order, route, self._policy.slippage)
         plan = SwapPlan(
             order=order,
             route=route,
@@ -203,6 +200,10 @@ class Executor:
             return await self._fail(state, error.code, str(error), fence)
         if signed is None or self._left_ns(order) == 0:
             return state  # the deadline passed while signing: nothing was sent, so it may expire
+        age_ns = self._clock.now_ns() - state.routed_at_ns
+        if age_ns > self._policy.route_age_ns_max:
+            said = f"the route was {age_ns / 1e6:g} ms old when it was signed"
+            return await self._fail(state, "STALE_ROUTE", said, fence)
         state = await self._journal.record(
             state,
             Submitted,
@@ -272,7 +273,7 @@ class Executor:
         if state.cancel_requested or self._left_ns(state.order) == 0:
             wait_ns: int | None = 0  # nothing is out: the next step cancels or expires the order
         else:
-            wait_ns = self._policy.retry(state, code)
+            wait_ns = checked_wait(state, code, self._policy.retry)
         if wait_ns is None:
             return await self._journal.record(
                 state,

@@ -10,6 +10,8 @@ from hashlib import blake2b
 
 from msgspec import Struct
 
+from orderengine.errors import InvalidAmount
+from orderengine.model.amounts import U64_MAX
 from orderengine.model.lifecycle import OrderState
 from orderengine.model.order import Mode, Order, Quote, Route
 
@@ -28,6 +30,8 @@ the failure's code.
 SlippagePolicy = Callable[[Order, Route], "tuple[int, int]"]
 """Return ``(amount_in_max, amount_out_min)``: the worst amounts that may still execute."""
 
+_YEAR_NS = 31_536_000_000_000_000
+
 _HOPELESS = frozenset({"INVALID_REQUEST", "INVALID_AMOUNT", "UNKNOWN_TOKEN", "INSUFFICIENT_FUNDS"})
 
 
@@ -40,7 +44,8 @@ def slippage(order: Order, route: Route) -> tuple[int, int]:
     if order.mode is Mode.EXACT_IN:
         kept = route.amount_out * (10_000 - order.slippage_bps)
         return route.amount_in, -(-kept // 10_000)
-    return route.amount_in * (10_000 + order.slippage_bps) // 10_000, route.amount_out
+    most = route.amount_in * (10_000 + order.slippage_bps) // 10_000
+    return min(most, U64_MAX), route.amount_out
 
 
 def backoff(attempts_max: int, first_ns: int, longest_ns: int) -> RetryPolicy:
@@ -63,6 +68,39 @@ def backoff(attempts_max: int, first_ns: int, longest_ns: int) -> RetryPolicy:
         return half_ns + int.from_bytes(key, "big") % (whole_ns - half_ns + 1)
 
     return retry
+
+
+def checked_wait(state: OrderState, code: str, retry: RetryPolicy) -> int | None:
+    """Ask a retry policy, and refuse an answer that is no wait.
+
+    Raises:
+        InvalidAmount: it is neither None nor an int from 0 to a year of nanoseconds.
+    """
+    wait_ns = retry(state, code)
+    if wait_ns is not None and (type(wait_ns) is not int or not 0 <= wait_ns <= _YEAR_NS):
+        expected = "None, or an int of nanoseconds from 0 to a year"
+        raise InvalidAmount("the retry policy's wait", wait_ns, expected)
+    return wait_ns
+
+
+def checked_limits(order: Order, route: Route, slippage: SlippagePolicy) -> tuple[int, int]:
+    """Ask a slippage policy, and refuse an answer that is no pair of amounts.
+
+    Raises:
+        InvalidAmount: not two ints of u64, or a limit that the route itself does not meet.
+    """
+    limits: object = slippage(order, route)
+    expected = "(amount_in_max, amount_out_min), two ints from 0 to 2^64 - 1"
+    if not isinstance(limits, tuple) or len(limits) != 2:
+        raise InvalidAmount("the slippage policy's limits", limits, expected)
+    amount_in_max, amount_out_min = limits
+    for limit in limits:
+        if type(limit) is not int or not 0 <= limit <= U64_MAX:
+            raise InvalidAmount("the slippage policy's limits", limits, expected)
+    if amount_in_max < route.amount_in or amount_out_min > route.amount_out:
+        expected = f"at least {route.amount_in} in and at most {route.amount_out} out, as quoted"
+        raise InvalidAmount("the slippage policy's limits", limits, expected)
+    return amount_in_max, amount_out_min
 
 
 class ExecutionPolicy(Struct, frozen=True, kw_only=True):

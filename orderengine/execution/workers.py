@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import anyio
 
-from orderengine.errors import LeaseLost, UnknownOrder
+from orderengine.errors import LeaseLost, Unavailable, UnknownOrder
 from orderengine.execution.executor import Executor
 from orderengine.execution.ports import EventStore, WorkQueue
 
 __all__ = ["Workers"]
 
 _RELEASE_S_MAX = 5.0
+_PAUSE_S_MIN, _PAUSE_S_MAX = 0.1, 5.0
 
 
 class Workers:
@@ -67,16 +70,31 @@ class Workers:
             order_id = await self._queue.get()
             if order_id is None:
                 return
-            try:
-                fence = await self._store.claim(order_id, worker)
-            except UnknownOrder:
-                continue  # the wake-up outlived its order
-            if fence is None:
-                continue  # a second wake-up: another worker has it, or it has ended
-            try:
+            pause_s = _PAUSE_S_MIN
+            while not await self._try(order_id, worker):
+                await anyio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _PAUSE_S_MAX)
+
+    async def _try(self, order_id: str, worker: str) -> bool:
+        """Carry an order as far as it goes; False if something was unavailable: try again later.
+
+        Any other error is nobody's to handle here, and ends the workers: in a study it is a mistake
+        in the user's own function, which must not be buried under thousands of failed orders.
+        """
+        fence = None
+        try:
+            fence = await self._store.claim(order_id, worker)
+            if fence is not None:  # else another worker has it, or it has ended
                 await self._executor.execute(order_id, worker, fence)
-            except LeaseLost:
-                continue  # it goes on with the worker that took it over
-            finally:
-                with anyio.move_on_after(_RELEASE_S_MAX, shield=True):
-                    await self._store.release(order_id, fence)
+        except (LeaseLost, UnknownOrder):
+            return True  # it goes on with the worker that took it over, or it is gone
+        except Unavailable:
+            return False
+        finally:
+            if fence is not None:
+                await self._release(order_id, fence)
+        return True
+
+    async def _release(self, order_id: str, fence: int) -> None:
+        with anyio.move_on_after(_RELEASE_S_MAX, shield=True), suppress(Unavailable):
+            await self._store.release(order_id, fence)

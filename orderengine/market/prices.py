@@ -105,6 +105,11 @@ class Trace:
         """The first instant."""
         return self._times[0]
 
+    @property
+    def end_ns(self) -> int:
+        """The last instant; after it the last price is held."""
+        return self._times[-1]
+
     def price_x64(self, slot: int, at_ns: int) -> int:
         """Return the price at ``at_ns``, rounded down."""
         del slot

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from orderengine.errors import InvalidAmount, Rejected
+from orderengine.errors import InvalidAmount, Rejected, WrongPair
 from orderengine.market.config import MarketConfig
 from orderengine.market.draws import Draws
 from orderengine.market.fields import amount_of, duration_ns
@@ -44,8 +44,11 @@ class Transaction(Struct, frozen=True, kw_only=True):
     """Hold what a signed transaction says; it executes whole or not at all."""
 
     signature: str
+    memo: str = ""
+    """What the signer notes in it, so that two alike are not the same bytes."""
     user: str
     legs: tuple[SwapLeg, ...]
+    """Parallel: all swap the same token for the same other one; amounts add up."""
     amount_in_max: int
     amount_out_min: int
     network_fee: int
@@ -104,6 +107,7 @@ class World:
         self._flow_median = amount_of("flow.size_median", config.flow.size_median, config.base)
         self._skip_rate = config.skip_rate
         self._draw_skip = Draws(seed, "slot/skip")
+        self._draw_flow_count = Draws(seed, "flow/count")
         self._draw_flow = Draws(seed, "flow")
         self._due: dict[int, list[tuple[int, int, Transaction]]] = {}
         self._sent = 0
@@ -163,8 +167,8 @@ class World:
     def _trade_flow(self, now_s: int) -> None:
         draws, slot = self._draw_flow, self.slot
         addresses = list(self.pools)
-        for index in range(draws.poisson(self._flow.trades_per_slot, slot)):
-            k = 1_000 + 3 * index
+        for index in range(self._draw_flow_count.poisson(self._flow.trades_per_slot, slot)):
+            k = 3 * index
             pool = self.pools[addresses[draws.u64(slot, k) % len(addresses)]]
             size = max(
                 round(draws.lognormal(self._flow_median, self._flow.size_sigma, slot, k + 1)), 1
@@ -233,7 +237,7 @@ class World:
             sum(swap.amount_out for swap, _, _ in swaps),
         )
         if not code:
-            code, reason = self._refusal(transaction, swaps[0][1], swaps[-1][2], amounts)
+            code, reason = self._refusal(transaction, *swaps[0][1:], amounts)
         if code:
             return Execution(
                 slot=self.slot,
@@ -274,9 +278,17 @@ class World:
             return "INSUFFICIENT_FUNDS", short
         return "", ""
 
-    def reference_price_x64(self, sell: str) -> int:
-        """Return the outside price for a seller of ``sell``: buy units a sell unit, Q64.64."""
-        return self.price_x64 if sell == self.base else (1 << 128) // self.price_x64
+    def reference_price_x64(self, sell: str, buy: str) -> int:
+        """Return the outside price for a seller of ``sell``: buy units a sell unit, Q64.64.
+
+        Raises:
+            WrongPair: the world has no price of these two.
+        """
+        if (sell, buy) == (self.base, self.quote):
+            return self.price_x64
+        if (sell, buy) == (self.quote, self.base):
+            return (1 << 128) // self.price_x64
+        raise WrongPair("this market", f"{self.base}/{self.quote}", sell, buy)
 
     def require_conserved(self) -> dict[str, int]:
         """Return each token's supply, after checking that all of it is there to the unit."""

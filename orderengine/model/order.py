@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from orderengine.errors import InvalidAmount
 from orderengine.model.amounts import U64_MAX, Amount
@@ -48,9 +49,9 @@ class Order(Struct, frozen=True, kw_only=True):
 
     order_id: str
     sell: str
-    """Symbol or mint of the token paid."""
+    """The token paid; given as symbol or mint, held as symbol."""
     buy: str
-    """Symbol or mint of the token received."""
+    """The token received; given as symbol or mint, held as symbol."""
     amount: Amount
     """Base units: of ``sell`` in mode exact_in, of ``buy`` in mode exact_out."""
     mode: Mode = Mode.EXACT_IN
@@ -72,8 +73,11 @@ class Order(Struct, frozen=True, kw_only=True):
             raise InvalidAmount("amount", self.amount, "from 1 to 2^64 - 1 base units")
         if not 0 <= self.slippage_bps <= 10_000:
             raise InvalidAmount("slippage_bps", self.slippage_bps, "from 0 to 10000")
-        if token(self.sell) == token(self.buy):
+        sell, buy = token(self.sell).symbol, token(self.buy).symbol
+        if sell == buy:
             raise InvalidAmount("buy", self.buy, f"another token than sell ({self.sell})")
+        force_setattr(self, "sell", sell)
+        force_setattr(self, "buy", buy)
 
 
 def _require_type(field: str, found: object, kind: type) -> None:

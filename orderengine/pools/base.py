@@ -16,6 +16,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from orderengine.errors import WrongPair
+
 __all__ = ["Direction", "Pool", "Swap", "direction_of", "tokens_of"]
 
 
@@ -103,9 +105,17 @@ class Pool(Protocol):
         """
 
 
-def direction_of(pool: Pool, sell: str) -> Direction:
-    """Return the direction in which a pool takes a token."""
-    return Direction.A_TO_B if sell == pool.token_a else Direction.B_TO_A
+def direction_of(pool: Pool, sell: str, buy: str) -> Direction:
+    """Return the direction in which a pool swaps one token for another.
+
+    Raises:
+        WrongPair: it does not swap these two.
+    """
+    if (sell, buy) == (pool.token_a, pool.token_b):
+        return Direction.A_TO_B
+    if (sell, buy) == (pool.token_b, pool.token_a):
+        return Direction.B_TO_A
+    raise WrongPair(f"pool {pool.address}", f"{pool.token_a}/{pool.token_b}", sell, buy)
 
 
 def tokens_of(pool: Pool, direction: Direction) -> tuple[str, str]:

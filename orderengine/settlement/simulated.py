@@ -1,13 +1,16 @@
 """Settle swaps in the simulated world: sign, send, and tell what became of it.
 
-Signatures are mock: ``sim`` and hex digits derived from order and attempt. Each sending of the same
-bytes draws anew whether it is lost and when it lands; the world executes a signature at most once.
+Signatures are mock: ``sim`` and a hash of the signed bytes. Each sending of the same bytes draws
+anew whether it is lost and when it lands; the world executes a signature at most once.
 """
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 import anyio
 import msgspec
+from msgspec.structs import replace
 
 from orderengine.errors import InvalidAmount, InvalidRequest
 from orderengine.execution.ports import Clock, Landed, Lapsed, Outcome, Reverted, Signed, SwapPlan
@@ -16,10 +19,10 @@ from orderengine.market.draws import Draws, key_of
 from orderengine.market.fees import COMPUTE_UNITS, Fees
 from orderengine.market.fields import duration_ns
 from orderengine.market.latency import LatencyModel
-from orderengine.market.world import SwapLeg, Transaction, World
+from orderengine.market.world import Execution, SwapLeg, Transaction, World
 from orderengine.model.amounts import U64_MAX
 from orderengine.model.order import Leg, Mode, Order
-from orderengine.pools import direction_of
+from orderengine.pools import direction_of, tokens_of
 
 __all__ = ["SimulatedSettlement"]
 
@@ -61,7 +64,6 @@ class SimulatedSettlement:
         self._build = build
         self._delay = delay
         self._confirm = confirm
-        self._draw_signature = Draws(seed, "signature")
         self._draw_drop = Draws(seed, "landing/drop")
         self._draw_slots = Draws(seed, "landing/slots")
         self._sendings: dict[str, int] = {}
@@ -81,8 +83,9 @@ class SimulatedSettlement:
         world.advance(self._clock.now_ns())
         legs = tuple(self._leg(order, leg) for leg in plan.route.legs)
         units = sum(COMPUTE_UNITS[world.pools[leg.pool].venue] for leg in legs)
-        transaction = Transaction(
-            signature=f"sim{self._draw_signature.u64(key, attempt):016x}",
+        unsigned = Transaction(
+            signature="",
+            memo=f"{order.order_id}:{attempt}",
             user=order.user,
             legs=legs,
             amount_in_max=plan.amount_in_max,
@@ -91,10 +94,12 @@ class SimulatedSettlement:
             unit_price=self._fees.unit_price(order.priority),
             last_valid_height=world.height + self._landing.blockhash_blocks,
         )
+        signature = f"sim{blake2b(_encode(unsigned), digest_size=16).hexdigest()}"
+        transaction = replace(unsigned, signature=signature)
         return Signed(
             order_id=order.order_id,
             attempt=attempt,
-            signature=transaction.signature,
+            signature=signature,
             payload=_encode(transaction),
             last_valid_height=transaction.last_valid_height,
             network_fee=transaction.network_fee,
@@ -105,16 +110,12 @@ class SimulatedSettlement:
         pool = self._world.pools.get(leg.pool)
         if pool is None:
             raise InvalidRequest(f"the route names the pool {leg.pool!r}, which does not exist")
-        if (leg.sell, leg.buy) != (order.sell, order.buy):
-            raise InvalidRequest(
-                f"the leg on {leg.pool} swaps {leg.sell} to {leg.buy}, "
-                f"the order {order.sell} to {order.buy}"
-            )
+        direction = direction_of(pool, order.sell, order.buy)
         exact_in = order.mode is Mode.EXACT_IN
         amount = leg.amount_in if exact_in else leg.amount_out
         if not 1 <= amount <= U64_MAX:
             raise InvalidAmount(f"the leg on {leg.pool}", amount, "from 1 to 2^64 - 1 base units")
-        return SwapLeg(leg.pool, direction_of(pool, leg.sell), exact_in, amount)
+        return SwapLeg(leg.pool, direction, exact_in, amount)
 
     async def send(self, signed: Signed) -> None:
         """Send the bytes: they are lost, or reach the leader of a later slot."""
@@ -144,19 +145,23 @@ class SimulatedSettlement:
         while True:
             now_ns = self._clock.now_ns()
             world.advance(now_ns)
-            if signature in world.executions:
-                return await self._confirmed(signed)
-            dead_at_ns = self._dead_at_ns.get(signature)
-            if dead_at_ns is not None and now_ns >= dead_at_ns:
-                return Lapsed(code="DROPPED", reason="the transaction was lost on its way")
-            if world.is_expired(signed.last_valid_height):
-                return Lapsed(
-                    code="BLOCKHASH_EXPIRED",
-                    reason=f"did not land up to block height {signed.last_valid_height}",
-                )
+            execution = world.executions.get(signature)
+            if execution is not None:
+                wake_ns = execution.landed_at_ns + self._confirm(key_of(signature), 0)
+                if now_ns >= wake_ns:
+                    return self._fate(signed, execution)
+            else:
+                dead_at_ns = self._dead_at_ns.get(signature)
+                if dead_at_ns is not None and now_ns >= dead_at_ns:
+                    return Lapsed(code="DROPPED", reason="the transaction was lost on its way")
+                if world.is_expired(signed.last_valid_height):
+                    limit = signed.last_valid_height
+                    return Lapsed(
+                        code="BLOCKHASH_EXPIRED", reason=f"did not land up to block height {limit}"
+                    )
+                wake_ns = self._next_look_ns(signed, dead_at_ns)
             if now_ns >= until_ns:
                 return None
-            wake_ns = self._next_look_ns(signed, dead_at_ns)
             await anyio.sleep((min(wake_ns, until_ns) - now_ns) / 1e9)
 
     def _next_look_ns(self, signed: Signed, dead_at_ns: int | None) -> int:
@@ -169,18 +174,14 @@ class SimulatedSettlement:
         wake_ns = world.slot_start_ns(slot)
         return wake_ns if dead_at_ns is None else min(wake_ns, dead_at_ns)
 
-    async def _confirmed(self, signed: Signed) -> Outcome:
-        execution = self._world.executions[signed.signature]
-        known_ns = execution.landed_at_ns + self._confirm(key_of(signed.signature), 0)
-        await anyio.sleep(max(known_ns - self._clock.now_ns(), 0) / 1e9)
+    def _fate(self, signed: Signed, execution: Execution) -> Outcome:
         if execution.code:
             return Reverted(
                 code=execution.code, reason=execution.reason, network_fee=signed.network_fee
             )
-        transaction = _decode(signed.payload)
-        pool = self._world.pools[transaction.legs[0].pool]
+        leg = _decode(signed.payload).legs[0]
         price_x64 = execution.price_x64
-        if transaction.legs[0].direction is not direction_of(pool, self._world.base):
+        if tokens_of(self._world.pools[leg.pool], leg.direction)[0] != self._world.base:
             price_x64 = (1 << 128) // price_x64
         return Landed(
             slot=execution.slot,

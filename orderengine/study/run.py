@@ -177,7 +177,9 @@ class _Run:
         ledger, world = self._world.ledger, self._world
         needed = order.amount
         if order.mode is Mode.EXACT_OUT:
-            needed = 2 * order.amount * world.reference_price_x64(order.buy) // 2**64 + 1
+            needed = (
+                2 * order.amount * world.reference_price_x64(order.buy, order.sell) // 2**64 + 1
+            )
         ledger.issue(order.user, order.sell, needed)
         if "SOL" in (order.sell, order.buy):
             ledger.issue(order.user, "SOL", _FEES_LAMPORTS)

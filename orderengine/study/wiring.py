@@ -24,7 +24,7 @@ from orderengine.market.pools import open_pool
 from orderengine.market.prices import Gbm, PricePath, to_x64
 from orderengine.market.world import World
 from orderengine.model.events import Event
-from orderengine.model.instants import parse_rfc3339
+from orderengine.model.instants import parse_rfc3339, rfc3339
 from orderengine.model.order import Order
 from orderengine.model.tokens import Token, token
 from orderengine.pools import Pool
@@ -53,7 +53,7 @@ def build_world(scenario: Scenario) -> World:
 
     Raises:
         InvalidData: the price file is not what it should be.
-        InvalidScenario: a pool cannot be opened at the price.
+        InvalidScenario: the start is outside the prices, or a pool cannot be opened at its price.
     """
     market = scenario.market
     base, quote = token(market.base), token(market.quote)
@@ -61,6 +61,9 @@ def build_world(scenario: Scenario) -> World:
     if market.price.model == "trace":
         path = trace = read_prices(market.price.file, base, quote)
         start_ns = parse_rfc3339(scenario.start) if scenario.start else trace.start_ns
+        if not trace.start_ns <= start_ns < trace.end_ns:
+            covered = f"from {rfc3339(trace.start_ns)} to before {rfc3339(trace.end_ns)}"
+            raise InvalidScenario("start", scenario.start, f"a time in the price file, {covered}")
     else:
         start_x64 = _start_x64(market.price.start, base, quote)
         slot_ns = duration_ns("market.slot", market.slot)
@@ -162,9 +165,9 @@ def _venues(
         return fees.network_fee(order.priority, COMPUTE_UNITS[venue])
 
     names = [pool.name for pool in market.pools]
-    offers = None
+    only = None
     if market.quote_pools == "one":
-        offers = one_pool_an_order(names, Draws(seed, "quote/pool"))
+        only = one_pool_an_order(names, Draws(seed, "quote/pool"))
     return [
         SimulatedVenue(
             venue,
@@ -173,7 +176,7 @@ def _venues(
             clock=clock,
             latency=latency_of(market.quote_latency, seed, f"latency/quote/{venue}"),
             network_fee=network_fee,
-            offers=offers,
+            only=only,
         )
         for venue in dict.fromkeys(pool.venue for pool in market.pools)
     ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import anyio
 
-from orderengine.errors import Rejected
+from orderengine.errors import Rejected, WrongPair
 from orderengine.execution.ports import Clock
 from orderengine.market.draws import Draws, key_of
 from orderengine.market.latency import LatencyModel
@@ -28,10 +28,9 @@ class SimulatedPrices:
         self._clock = clock
 
     def reference_price_x64(self, sell: str, buy: str) -> int:
-        """Return the outside price for a seller of ``sell``."""
-        del buy  # the world has one pair
+        """Return the outside price for a seller of ``sell``; raises ``InvalidRequest``."""
         self._world.advance(self._clock.now_ns())
-        return self._world.reference_price_x64(sell)
+        return self._world.reference_price_x64(sell, buy)
 
 
 class SimulatedVenue:
@@ -47,7 +46,7 @@ class SimulatedVenue:
         clock: the date.
         latency: from asking to reading, by order key and attempt.
         network_fee: what a swap here costs, in lamports.
-        offers: which of the pools quote an order; None for all.
+        only: the one pool that quotes an order; None for all.
     """
 
     def __init__(  # noqa: PLR0913  (wired once, by name)
@@ -59,7 +58,7 @@ class SimulatedVenue:
         clock: Clock,
         latency: LatencyModel,
         network_fee: NetworkFee,
-        offers: Callable[[Order, str], bool] | None = None,
+        only: Callable[[Order], str] | None = None,
     ) -> None:
         self._name = name
         self._pools = tuple(pools)
@@ -67,7 +66,7 @@ class SimulatedVenue:
         self._clock = clock
         self._latency = latency
         self._network_fee = network_fee
-        self._offers = offers
+        self._only = only
 
     @property
     def name(self) -> str:
@@ -77,10 +76,11 @@ class SimulatedVenue:
     async def quote(self, order: Order, attempt: int) -> Sequence[Quote | Declined]:
         """Return a quote or a reason for each pool, from the state at the end of the latency."""
         addresses = self._pools
-        if self._offers is not None:
-            addresses = tuple(name for name in addresses if self._offers(order, name))
-            if not addresses:
+        if self._only is not None:
+            only = self._only(order)
+            if only not in addresses:
                 return ()
+            addresses = (only,)
         await anyio.sleep(self._latency(key_of(order.order_id), attempt) / 1e9)
         now_ns = self._clock.now_ns()
         world = self._world
@@ -97,16 +97,16 @@ class SimulatedVenue:
         varies = order.buy if order.mode is Mode.EXACT_IN else order.sell
         if varies == "SOL":
             return fee
-        return -(-fee * self._world.reference_price_x64("SOL") // 2**64)
+        return -(-fee * self._world.reference_price_x64("SOL", varies) // 2**64)
 
     def _quote(self, order: Order, pool: Pool, cost: int, now_s: int) -> Quote | Declined:
-        direction = direction_of(pool, order.sell)
         try:
+            direction = direction_of(pool, order.sell, order.buy)
             if order.mode is Mode.EXACT_IN:
                 swap = pool.swap_exact_in(direction, order.amount, now_s)
             else:
                 swap = pool.swap_exact_out(direction, order.amount, now_s)
-        except Rejected as error:
+        except (Rejected, WrongPair) as error:
             return Declined(venue=self._name, pool=pool.address, code=error.code, reason=str(error))
         return Quote(
             venue=self._name,
@@ -120,10 +120,6 @@ class SimulatedVenue:
         )
 
 
-def one_pool_an_order(pools: Sequence[str], draws: Draws) -> Callable[[Order, str], bool]:
-    """Return an ``offers`` under which each order is quoted by one pool, drawn for it."""
-
-    def offers(order: Order, pool: str) -> bool:
-        return pools[draws.u64(key_of(order.order_id)) % len(pools)] == pool
-
-    return offers
+def one_pool_an_order(pools: Sequence[str], draws: Draws) -> Callable[[Order], str]:
+    """Return an ``only`` under which each order is quoted by one pool, drawn for it."""
+    return lambda order: pools[draws.u64(key_of(order.order_id)) % len(pools)]

@@ -14,7 +14,6 @@ import anyio
 from anyio.lowlevel import checkpoint
 from msgspec import Struct
 
-from orderengine import virtualtime
 from orderengine.errors import Unavailable
 from orderengine.execution.engine import Engine
 from orderengine.execution.executor import Executor
@@ -56,12 +55,17 @@ async def _no_point() -> None:
     return
 
 
+def elapsed_ns() -> int:
+    """Return the time of anyio's clock, which is virtual time where that is running."""
+    return round(anyio.current_time() * 1e9)
+
+
 class VirtualClock:
-    """Implement the ``Clock`` port in virtual time."""
+    """Implement the ``Clock`` port: anyio's clock, from a known date on."""
 
     def now_ns(self) -> int:
         """Return the date."""
-        return START_NS + virtualtime.now_ns()
+        return START_NS + elapsed_ns()
 
 
 class Prices:
@@ -198,7 +202,7 @@ class Cluster:
 
     def announced(self, signature: str, order_id: str) -> None:
         """Judge: called when a signature is stored, from when it may be out."""
-        now_ns = virtualtime.now_ns()
+        now_ns = elapsed_ns()
         for other in self.valid_until_ns:
             if self._signed(other).order_id == order_id:
                 assert other != signature, f"{signature} was stored twice"
@@ -212,8 +216,8 @@ class Cluster:
         """Whether the signature can still land, or has landed."""
         if signature in self.ends_at_ns:
             lands = self.script_of[signature].fate is Fate.LANDS
-            return lands or virtualtime.now_ns() < self.ends_at_ns[signature]
-        return virtualtime.now_ns() < self.valid_until_ns[signature]
+            return lands or elapsed_ns() < self.ends_at_ns[signature]
+        return elapsed_ns() < self.valid_until_ns[signature]
 
     def _signed(self, signature: str) -> Signed:
         return next(signed for signed in self.signed if signed.signature == signature)
@@ -228,7 +232,7 @@ class Cluster:
         signature = signed.signature
         assert signature in self.valid_until_ns, f"{signature} was sent before it was stored"
         assert signed == self._signed(signature), "other bytes were sent than were signed"
-        now_ns = virtualtime.now_ns()
+        now_ns = elapsed_ns()
         self.sent.append((now_ns, signed))
         script, count = self.script_of[signature], len(self.sendings(signature))
         if (
@@ -254,10 +258,10 @@ class Cluster:
         if self.asked[signature] <= script.outcome_errors:
             raise Unavailable("the node did not answer")
         end_ns = self.ends_at_ns.get(signature, self.valid_until_ns[signature])
-        wait_ns = min(end_ns, until_ns - START_NS) - virtualtime.now_ns()
+        wait_ns = min(end_ns, until_ns - START_NS) - elapsed_ns()
         await anyio.sleep(max(wait_ns, 0) / 1e9)
         await self.point()
-        if virtualtime.now_ns() < end_ns:
+        if elapsed_ns() < end_ns:
             return None
         if signature not in self.ends_at_ns:
             return Lapsed(code="BLOCKHASH_EXPIRED", reason="never landed")

@@ -269,7 +269,8 @@ class Player:
                 await soon()
                 await self._look()
             await self._restart(Restart(grace_s=0, is_kill=False))
-            await anyio.sleep(1_000)
+            # Two workers, and at worst three signatures an order that lapse after a minute each.
+            await anyio.sleep(200 * (1 + len(self.orders)))
             await self._look()
             assert set(self.ends) == set(self.orders), "an accepted order did not end"
             await self.desk.workers.drain(grace_s=0)

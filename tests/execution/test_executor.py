@@ -27,7 +27,6 @@ from orderengine.model.events import (
     Confirmed,
     Event,
     Failed,
-    Requoting,
     Routed,
     Status,
     Submitted,
@@ -35,6 +34,7 @@ from orderengine.model.events import (
 from orderengine.model.lifecycle import OrderState
 from orderengine.model.order import Declined, Mode, Order, Quote, route_of
 from orderengine.routing.choose import best
+from tests.execution.conftest import Run
 from tests.execution.fakes import (
     MS,
     ORDER,
@@ -51,6 +51,7 @@ from tests.execution.fakes import (
     ScriptedVenue,
     VirtualClock,
     quote,
+    soon,
 )
 
 ONE_TRY = replace(ROUTE_BEST, retry=backoff(1, 1, 1))
@@ -257,12 +258,10 @@ def test_a_router_that_raises_is_heard() -> None:
     assert desk.tags() == [
         "accepted",
         "claimed",
-        "requoting",
         "routed",
         "submitted",
         "confirmed",
     ]
-    assert last_of(desk, Requoting).reason == "taken over by second"
 
 
 @pytest.mark.parametrize(
@@ -298,6 +297,16 @@ def test_what_cannot_be_signed_fails_at_once() -> None:
     assert end.outcome.code == "INVALID_AMOUNT"
 
 
+def test_signing_that_outlasts_every_route_ends() -> None:
+    """A route that is too old once it is signed costs an attempt: the order does not go round."""
+    desk = Desk(cluster=Cluster(sign_ns=6 * SECOND))
+    end = execute(desk)
+    assert desk.tags()[2:] == ["routed", "attempt_failed"] * 2 + ["routed", "failed"]
+    assert isinstance(end.outcome, Failed)
+    assert end.outcome.code == "STALE_ROUTE"
+    assert desk.cluster.sent == []
+
+
 def test_an_old_route_is_quoted_anew() -> None:
     """One that waited for its signature across a take-over is dropped, not signed."""
     desk = Desk(cluster=Cluster(sign_errors=[ZeroDivisionError()]))
@@ -305,7 +314,7 @@ def test_an_old_route_is_quoted_anew() -> None:
     async def main() -> None:
         with pytest.raises(ZeroDivisionError):
             await desk.execute()
-        await anyio.sleep(4)
+        await anyio.sleep(6)
         await desk.execute(worker="second")
 
     virtualtime.run(main)
@@ -602,7 +611,8 @@ def test_an_old_fence_sends_nothing_new() -> None:
 
     A queue job that was stopped past its time-out once ran four times.
     """
-    desk = Desk(cluster=Cluster(sign_ns=10 * SECOND))
+    patient = replace(ROUTE_BEST, route_age_ns_max=60 * SECOND)
+    desk = Desk(cluster=Cluster(sign_ns=10 * SECOND), policy=patient)
     errors: list[LeaseLost] = []
 
     async def first() -> None:
@@ -657,6 +667,40 @@ def test_executing_an_order_that_ended_does_nothing() -> None:
         assert desk.log() == log
 
     virtualtime.run(main)
+
+
+@pytest.mark.parametrize(
+    ("script", "cancels", "tags"),
+    [
+        (Script(after_ns=5 * MS), False, ["submitted", "confirmed"]),
+        (Script(is_heard_after=2, send_errors=1, after_ns=0), False, ["submitted", "confirmed"]),
+        (Script(), True, ["cancelled"]),
+    ],
+    ids=["lands", "lost-and-resent", "cancelled-while-signing"],
+)
+def test_a_life_is_the_same_on_asyncio(
+    run: Run, script: Script, tags: list[str], *, cancels: bool
+) -> None:
+    """In real time, as the service runs it, beside a venue that never answers."""
+    desk = Desk(
+        ScriptedVenue("late", latency_ns=60 * SECOND),
+        ScriptedVenue("raydium", latency_ns=MS),
+        cluster=Cluster(script, sign_ns=200 * MS if cancels else MS),
+        policy=replace(ROUTE_BEST, quote_deadline_ns=20 * MS, resend_ns=10 * MS),
+    )
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(desk.execute)
+            await soon()
+            async for event in desk.engine.subscribe(ORDER.order_id):
+                if cancels and isinstance(event, Routed):
+                    await desk.engine.cancel(ORDER.order_id)
+
+    run(main)
+    assert desk.tags() == ["accepted", "claimed", "routed", *tags]
+    assert [said.code for said in last_of(desk, Routed).declined] == ["QUOTE_TIMEOUT"]
+    desk.require_sound()
 
 
 scripts = st.lists(

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderengine import virtualtime
 from orderengine.errors import QueueFull
 from orderengine.execution.queue import MemoryQueue
 from orderengine.model.order import Priority
+from tests.execution.conftest import Run
 from tests.execution.fakes import soon
 
 URGENT, NORMAL, BULK = Priority.URGENT, Priority.NORMAL, Priority.BULK
@@ -29,7 +29,7 @@ async def _drain(queue: MemoryQueue, count: int) -> list[str]:
     return [order_id for order_id in taken if order_id is not None]
 
 
-def test_full_lanes_share_thirteen_two_one() -> None:
+def test_full_lanes_share_thirteen_two_one(run: Run) -> None:
     """Of any sixteen in a row, urgent has thirteen, normal two, bulk one."""
 
     async def main() -> list[str]:
@@ -38,7 +38,7 @@ def test_full_lanes_share_thirteen_two_one() -> None:
             await _fill(queue, lane, 100)
         return [order_id.split("-")[0] for order_id in await _drain(queue, 64)]
 
-    taken = virtualtime.run(main)
+    taken = run(main)
     for start in range(48):
         counts = Counter(islice(taken, start, start + 16))
         assert counts == {"urgent": 13, "normal": 2, "bulk": 1}
@@ -55,7 +55,7 @@ def test_full_lanes_share_thirteen_two_one() -> None:
     ids=str,
 )
 def test_an_empty_lane_leaves_its_turns(
-    lanes: tuple[Priority, ...], shares: dict[str, int]
+    run: Run, lanes: tuple[Priority, ...], shares: dict[str, int]
 ) -> None:
     """Turns of an empty lane go to the most urgent that waits."""
 
@@ -65,11 +65,11 @@ def test_an_empty_lane_leaves_its_turns(
             await _fill(queue, lane, 16)
         return [order_id.split("-")[0] for order_id in await _drain(queue, 16)]
 
-    assert Counter(virtualtime.run(main)) == shares
+    assert Counter(run(main)) == shares
 
 
 @given(st.lists(st.sampled_from(Priority), max_size=60))
-def test_a_lane_is_first_in_first_out_and_loses_nothing(lanes: list[Priority]) -> None:
+def test_a_lane_is_first_in_first_out_and_loses_nothing(run: Run, lanes: list[Priority]) -> None:
     """Whatever the mixture, each lane's ids come out in the order they went in."""
 
     async def main() -> list[str]:
@@ -78,13 +78,13 @@ def test_a_lane_is_first_in_first_out_and_loses_nothing(lanes: list[Priority]) -
             await queue.put(lane, f"{lane}-{number}")
         return await _drain(queue, len(lanes))
 
-    taken = virtualtime.run(main)
+    taken = run(main)
     for lane in Priority:
         put = [f"{lane}-{number}" for number, given_ in enumerate(lanes) if given_ is lane]
         assert [order_id for order_id in taken if order_id.startswith(lane)] == put
 
 
-def test_a_lane_is_bounded() -> None:
+def test_a_lane_is_bounded(run: Run) -> None:
     """A full lane refuses, names itself and its bound, and the other lanes have room."""
 
     async def main() -> None:
@@ -98,10 +98,10 @@ def test_a_lane_is_bounded() -> None:
         await queue.get()
         queue.require_room(URGENT)
 
-    virtualtime.run(main)
+    run(main)
 
 
-def test_putting_into_a_full_lane_waits_for_room() -> None:
+def test_putting_into_a_full_lane_waits_for_room(run: Run) -> None:
     """The bound holds while writers wait, and every waiting id comes through in turn."""
 
     async def main() -> list[str]:
@@ -117,10 +117,10 @@ def test_putting_into_a_full_lane_waits_for_room() -> None:
                 await soon()
         return taken
 
-    assert virtualtime.run(main) == ["n-0", "n-1", "n-2", "n-3"]
+    assert run(main) == ["n-0", "n-1", "n-2", "n-3"]
 
 
-def test_getting_waits_for_an_id() -> None:
+def test_getting_waits_for_an_id(run: Run) -> None:
     """An empty queue hands out what comes later, to those who waited first."""
 
     async def main() -> list[tuple[str, str | None]]:
@@ -135,17 +135,17 @@ def test_getting_waits_for_an_id() -> None:
                 group.start_soon(take, name)
                 await soon()
             for number in range(3):
-                await anyio.sleep(1)
+                await anyio.sleep(0.001)
                 await queue.put(BULK, f"b-{number}")
                 await soon()
         return taken
 
-    assert virtualtime.run(main) == [("a", "b-0"), ("b", "b-1"), ("c", "b-2")]
+    assert run(main) == [("a", "b-0"), ("b", "b-1"), ("c", "b-2")]
 
 
 @pytest.mark.parametrize("waiters", [0, 2])
 @pytest.mark.parametrize("is_woken_first", [True, False])
-def test_a_cancelled_getter_loses_no_id(waiters: int, *, is_woken_first: bool) -> None:
+def test_a_cancelled_getter_loses_no_id(run: Run, waiters: int, *, is_woken_first: bool) -> None:
     """Cancelled in the moment it is woken, before or after, it takes the id or passes it on."""
 
     async def main() -> None:
@@ -173,11 +173,11 @@ def test_a_cancelled_getter_loses_no_id(waiters: int, *, is_woken_first: bool) -
             assert taken == ["n-0"]
             group.cancel_scope.cancel()
 
-    virtualtime.run(main)
+    run(main)
 
 
 @pytest.mark.parametrize("is_woken_first", [True, False])
-def test_a_cancelled_putter_loses_no_room(*, is_woken_first: bool) -> None:
+def test_a_cancelled_putter_loses_no_room(run: Run, *, is_woken_first: bool) -> None:
     """Room that was offered to a writer who leaves is used by it or by the next one."""
 
     async def main() -> None:
@@ -208,23 +208,23 @@ def test_a_cancelled_putter_loses_no_room(*, is_woken_first: bool) -> None:
         assert taken == done
         assert taken[-1] == "n-2"
 
-    virtualtime.run(main)
+    run(main)
 
 
-def test_a_cancelled_waiter_is_forgotten() -> None:
+def test_a_cancelled_waiter_is_forgotten(run: Run) -> None:
     """One who leaves before being woken takes no wake-up along."""
 
     async def main() -> None:
         queue = MemoryQueue()
-        with anyio.move_on_after(1):
+        with anyio.move_on_after(0.01):
             await queue.get()
         await queue.put(NORMAL, "n-0")
         assert await queue.get() == "n-0"
 
-    virtualtime.run(main)
+    run(main)
 
 
-def test_closing_ends_every_get() -> None:
+def test_closing_ends_every_get(run: Run) -> None:
     """Those who wait and those who come later hear None; what was not handed out stays inside."""
 
     async def main() -> None:
@@ -243,10 +243,10 @@ def test_closing_ends_every_get() -> None:
         await queue.put(NORMAL, "n-0")
         assert await queue.get() is None
 
-    virtualtime.run(main)
+    run(main)
 
 
-def test_closing_frees_those_who_wait_for_room() -> None:
+def test_closing_frees_those_who_wait_for_room(run: Run) -> None:
     """Nobody will make room any more: the writer goes on, and its order stays in the store."""
 
     async def main() -> None:
@@ -259,11 +259,13 @@ def test_closing_frees_those_who_wait_for_room() -> None:
         await queue.put(NORMAL, "n-2")
         assert queue.depth(NORMAL) == 1
 
-    virtualtime.run(main)
+    run(main)
 
 
 @given(st.lists(st.sampled_from(["get", "put", "cancel"]), max_size=40), st.integers(1, 3))
-def test_under_cancellation_every_id_comes_out_once(steps: list[str], capacity: int) -> None:
+def test_under_cancellation_every_id_comes_out_once(
+    run: Run, steps: list[str], capacity: int
+) -> None:
     """Readers and writers come, wait and are cancelled: each id that went in comes out once."""
 
     async def main() -> None:
@@ -300,4 +302,4 @@ def test_under_cancellation_every_id_comes_out_once(steps: list[str], capacity: 
             group.cancel_scope.cancel()
         assert sorted(filter(None, taken)) == sorted(put)
 
-    virtualtime.run(main)
+    run(main)

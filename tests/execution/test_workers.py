@@ -245,7 +245,7 @@ def test_drain_hands_back_what_does_not_end_in_time() -> None:
             await desk.executor.execute(order.order_id, "next", fence)
 
     virtualtime.run(main)
-    assert desk.tags("o-0")[:3] == ["accepted", "claimed", "requoting"]
+    assert desk.tags("o-0")[:3] == ["accepted", "claimed", "routed"]
     desk.require_sound()
 
 

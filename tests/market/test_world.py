@@ -89,8 +89,8 @@ def test_price_is_that_of_the_slot() -> None:
 def test_reference_price_is_of_what_is_sold() -> None:
     """A seller of the quote token sees the inverse, rounded down."""
     world = world_of()
-    assert world.reference_price_x64("SOL") == PRICE_X64
-    assert world.reference_price_x64("USDC") == 2**128 // PRICE_X64
+    assert world.reference_price_x64("SOL", "USDC") == PRICE_X64
+    assert world.reference_price_x64("USDC", "SOL") == 2**128 // PRICE_X64
 
 
 def test_skipped_slots_have_no_block() -> None:

@@ -29,6 +29,7 @@ from orderengine.errors import (
     Unavailable,
     UnknownOrder,
     UnknownToken,
+    WrongPair,
 )
 
 SAMPLES: list[tuple[OrderEngineError, str]] = [
@@ -43,6 +44,10 @@ SAMPLES: list[tuple[OrderEngineError, str]] = [
     (
         UnknownToken("DO\nGE", "SOL, USDC"),
         "token must be one of SOL, USDC or one of their mints, was 'DO\\nGE'",
+    ),
+    (
+        WrongPair("pool p", "SOL/USDC", "JUP", "USDC"),
+        "pool p swaps SOL/USDC, not JUP for USDC",
     ),
     (UnknownOrder("o\n1"), "no order has the id 'o\\n1'"),
     (DuplicateOrder("o-1"), "an order with the id 'o-1' was accepted before"),
@@ -106,7 +111,7 @@ def test_the_tree_is_as_drawn() -> None:
     """The docstring draws every class under its parent, and no class besides."""
     real = {kind.__name__: kind.__mro__[1].__name__ for kind in _classes(OrderEngineError)[1:]}
     assert _drawn_tree() == real
-    assert len(real) == 18
+    assert len(real) == 19
 
 
 def test_every_class_is_public_and_has_a_sample() -> None:
