@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from orderengine.errors import InvariantViolated, SequenceConflict
+from orderengine.execution.deadlines import Deadlines
 from orderengine.execution.journal import Journal
 from orderengine.execution.ports import PriceFeed, WorkQueue
 from orderengine.model.events import Cancelled, CancelRequested, Event
@@ -23,10 +24,13 @@ _CANCEL_TRIES_MAX = 100
 class Engine:
     """Accept orders and answer for them."""
 
-    def __init__(self, *, journal: Journal, queue: WorkQueue, prices: PriceFeed) -> None:
+    def __init__(
+        self, *, journal: Journal, queue: WorkQueue, prices: PriceFeed, deadlines: Deadlines
+    ) -> None:
         self._journal = journal
         self._queue = queue
         self._prices = prices
+        self._deadlines = deadlines
 
     async def submit(self, order: Order) -> OrderState:
         """Accept the order: once this returns it is stored and will end exactly once.
@@ -38,6 +42,7 @@ class Engine:
         self._queue.require_room(order.priority)
         price = self._prices.reference_price_x64(order.sell, order.buy)
         state = await self._journal.open(order, price)
+        self._deadlines.watch(order)
         await self._queue.put(order.priority, order.order_id)
         return state
 

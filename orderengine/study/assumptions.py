@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orderengine.market.fields import duration_ns
 from orderengine.market.latency import LatencyConfig
 from orderengine.study.scenario import Scenario
 
@@ -58,6 +59,13 @@ def assumptions_of(scenario: Scenario) -> list[str]:
         f"A venue reads its pools {_words(market.quote_latency)} after it is asked; building and "
         f"signing take {_words(market.build_latency)}."
     )
+    if market.quote_pools == "one":
+        said.append("Each order is quoted by one pool only, drawn for it.")
+    if duration_ns("drop_notice", landing.drop_notice) > 0:
+        said.append(
+            f"A lost transaction is reported dead after {landing.drop_notice} and tried again; "
+            "Solana gives no such notice."
+        )
     reach = (
         f"in each later slot with chance {landing.slots_p:g}"
         if landing.model == "slots"

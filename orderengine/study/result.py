@@ -96,7 +96,6 @@ class Result:
         scenario: Scenario,
         logs: list[list[Event]],
         event_log_sha256: str,
-        virtual_seconds: float,
         cpu_seconds: float,
         peak_rss_mb: float,
         supply: dict[str, int],
@@ -107,7 +106,6 @@ class Result:
         """One list of events an order, in the order of arrival."""
         self.event_log_sha256 = event_log_sha256
         """SHA-256 of ``events.jsonl``, the log that ``save`` writes."""
-        self.virtual_seconds = virtual_seconds
         self.cpu_seconds = cpu_seconds
         """CPU time of the run, events recorded and hashed; without building the world."""
         self.peak_rss_mb = peak_rss_mb
@@ -135,6 +133,11 @@ class Result:
         from orderengine.analysis.summary import summarise  # noqa: PLC0415  (loads polars)
 
         return summarise(self.orders)
+
+    @property
+    def virtual_seconds(self) -> float:
+        """From the first accepted order to the last end, in virtual time."""
+        return self._summary.virtual_seconds
 
     def summary(self) -> Summary:
         """Return the headline figures; they print as a table."""

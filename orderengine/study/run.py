@@ -7,6 +7,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import anyio
 from msgspec import Struct
@@ -56,7 +57,8 @@ def scenario(name_or_path: str | os.PathLike[str] = "default") -> Scenario:
         raise InvalidScenario("scenario", text, expected)
     try:
         with open(text, encoding="utf-8") as file:
-            return Scenario.from_toml(file.read())
+            found = Scenario.from_toml(file.read())
+            return found.replace(name=Path(text).stem) if found.name in named else found
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise InvalidScenario("scenario", text, f"a readable .toml file ({reason})") from None
@@ -115,7 +117,7 @@ class _Run:
         began = time.process_time()
         with self._progress:
             try:
-                virtual_ns = virtualtime.run(self._main)
+                virtualtime.run(self._main)
             except BaseExceptionGroup as group:
                 raise _first(group) from None
         logs = self._wired.store.logs
@@ -128,22 +130,21 @@ class _Run:
             scenario=self._scenario,
             logs=logs,
             event_log_sha256=digest,
-            virtual_seconds=virtual_ns / 1e9,
             cpu_seconds=cpu_seconds,
             peak_rss_mb=_peak_rss_mb(),
             supply=supply,
             prices_sha256=file_sha256(price.file) if price.model == "trace" else "",
         )
 
-    async def _main(self) -> int:
+    async def _main(self) -> None:
         self._all_ended = anyio.Event()
         async with anyio.create_task_group() as group:
             group.start_soon(self._wired.workers.run)
+            group.start_soon(self._wired.deadlines.run)
             await self._place_orders(group)
             await self._all_ended.wait()
             await self._wired.workers.drain(grace_s=0)
-            group.cancel_scope.cancel()  # cancellations that come too late
-        return virtualtime.now_ns()
+            group.cancel_scope.cancel()  # deadlines, and cancellations that come too late
 
     async def _place_orders(self, group: anyio.abc.TaskGroup) -> None:
         study = self._scenario

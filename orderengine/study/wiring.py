@@ -7,6 +7,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from orderengine.errors import InvalidData, InvalidScenario
+from orderengine.execution.deadlines import Deadlines
 from orderengine.execution.engine import Engine
 from orderengine.execution.executor import Executor
 from orderengine.execution.journal import Journal
@@ -46,6 +47,7 @@ class Wired(Struct, frozen=True):
     store: MemoryEventStore
     engine: Engine
     workers: Workers
+    deadlines: Deadlines
 
 
 def build_world(scenario: Scenario) -> World:
@@ -153,7 +155,9 @@ def wire(scenario: Scenario, world: World, clock: Clock, observe: Callable[[Even
         executor=executor,
         count=min(scenario.engine.workers, scenario.orders),
     )
-    return Wired(world, store, Engine(journal=journal, queue=queue, prices=prices), workers)
+    deadlines = Deadlines(journal=journal, clock=clock, prices=prices)
+    engine = Engine(journal=journal, queue=queue, prices=prices, deadlines=deadlines)
+    return Wired(world, store, engine, workers, deadlines)
 
 
 def _venues(

@@ -15,6 +15,7 @@ from anyio.lowlevel import checkpoint
 from msgspec import Struct
 
 from orderengine.errors import Unavailable
+from orderengine.execution.deadlines import Deadlines
 from orderengine.execution.engine import Engine
 from orderengine.execution.executor import Executor
 from orderengine.execution.journal import Journal
@@ -340,7 +341,8 @@ class Desk:
         self.observed: list[Event] = []
         self.journal = Journal(self.store, self.clock, self.observed.append)
         self.queue = MemoryQueue(capacity)
-        self.engine = Engine(journal=self.journal, queue=self.queue, prices=Prices())
+        self.deadlines = Deadlines(journal=self.journal, clock=self.clock, prices=Prices())
+        self.engine = self._engine()
         self.executor = Executor(
             clock=self.clock,
             venues=self.venues,
@@ -366,7 +368,12 @@ class Desk:
     def reopen_queue(self) -> None:
         """Put a new, empty queue in the place of one that was closed, as a restart does."""
         self.queue = MemoryQueue(self.queue._capacity)
-        self.engine = Engine(journal=self.journal, queue=self.queue, prices=Prices())
+        self.engine = self._engine()
+
+    def _engine(self) -> Engine:
+        return Engine(
+            journal=self.journal, queue=self.queue, prices=Prices(), deadlines=self.deadlines
+        )
 
     async def execute(self, order: Order = ORDER, worker: str = "w") -> OrderState:
         """Accept the order if it is new, claim it, and carry it to its end."""
