@@ -193,16 +193,18 @@ class Executor:
         )
         signed = None
         left_ns = self._left_ns(order)
+        age_ns_max = self._policy.route_age_ns_max  # signed later it would not be sent
         try:
-            with anyio.move_on_after(None if left_ns is None else left_ns / 1e9):
+            budget_ns = age_ns_max if left_ns is None else min(left_ns, age_ns_max)
+            with anyio.move_on_after(budget_ns / 1e9):
                 signed = await self._settlement.sign(plan)
         except (Unavailable, Rejected, InvalidRequest) as error:
             return await self._fail(state, error.code, str(error), fence)
-        if signed is None or self._left_ns(order) == 0:
+        if self._left_ns(order) == 0:
             return state  # the deadline passed while signing: nothing was sent, so it may expire
         age_ns = self._clock.now_ns() - state.routed_at_ns
-        if age_ns > self._policy.route_age_ns_max:
-            said = f"the route was {age_ns / 1e6:g} ms old when it was signed"
+        if signed is None or age_ns > age_ns_max:
+            said = f"the route was not signed before it was {age_ns_max / 1e6:g} ms old"
             return await self._fail(state, "STALE_ROUTE", said, fence)
         state = await self._journal.record(
             state,
@@ -220,10 +222,11 @@ class Executor:
         return state
 
     async def _send(self, signed: Signed) -> None:
-        try:
-            await self._settlement.send(signed)
-        except (Unavailable, Rejected):
-            return  # the bytes may have arrived all the same: only the outcome tells
+        with anyio.move_on_after(self._policy.resend_ns / 1e9):
+            try:
+                await self._settlement.send(signed)
+            except (Unavailable, Rejected):
+                return  # the bytes may have arrived all the same: only the outcome tells
 
     async def _settle(self, state: OrderState, submitted: Submitted, fence: int) -> OrderState:
         try:

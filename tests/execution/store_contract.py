@@ -426,6 +426,7 @@ class EventStoreContract:
             second, resigned = submitted(7, 2)
             await store.append(second, fence=fence, signed=resigned)
             assert await store.signed("o-1", "sig-2") == resigned
+            assert await store.signed("o-1", "sig-1") == signed
 
         self.run(test)
 

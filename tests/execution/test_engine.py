@@ -19,6 +19,7 @@ from orderengine.errors import (
     UnknownOrder,
 )
 from orderengine.execution.ports import Signed
+from orderengine.execution.queue import MemoryQueue
 from orderengine.model.events import Accepted, Cancelled, Event, Status
 from orderengine.model.lifecycle import OrderState
 from orderengine.model.order import Order, Priority
@@ -61,6 +62,27 @@ def test_submit_stores_then_wakes() -> None:
         order=order,
         reference_price_x64=PRICE_X64,
     )
+
+
+def test_nobody_is_woken_for_what_is_not_stored() -> None:
+    """A worker that is woken finds the order: storing comes first."""
+    desk = Desk()
+    found: list[Status] = []
+
+    class Watched(MemoryQueue):
+        async def put(self, priority: Priority, order_id: str) -> None:
+            found.append(desk.state(order_id).status)
+            await super().put(priority, order_id)
+
+    desk.engine._queue = Watched()
+
+    async def main() -> None:
+        await desk.engine.submit(ORDER)
+        with pytest.raises(DuplicateOrder):
+            await desk.engine.submit(ORDER)
+
+    virtualtime.run(main)
+    assert found == [Status.PENDING]
 
 
 def test_an_order_that_has_no_room_is_not_accepted() -> None:

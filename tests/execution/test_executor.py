@@ -24,6 +24,7 @@ from orderengine.execution.policy import ExecutionPolicy, backoff
 from orderengine.execution.ports import Outcome, Signed, SwapPlan
 from orderengine.model.events import (
     AttemptFailed,
+    Claimed,
     Confirmed,
     Event,
     Failed,
@@ -396,6 +397,26 @@ def test_a_deadline_passes(
     desk.require_sound()
 
 
+class StubbornCluster(Cluster):
+    """Sign to the end, whoever wants it to stop."""
+
+    async def sign(self, plan: SwapPlan) -> Signed:
+        """Ignore cancellation."""
+        signed: list[Signed] = []
+        with anyio.CancelScope(shield=True):
+            signed.append(await super().sign(plan))
+        return signed[0]
+
+
+def test_what_is_signed_after_the_deadline_is_not_sent() -> None:
+    """A signer that cannot be stopped delays the end, and begins nothing."""
+    desk = Desk(cluster=StubbornCluster(sign_ns=3 * SECOND))
+    execute(desk, due_at(700 * MS))
+    assert at_ms(desk)[2:] == [("routed", 0), ("expired", 3_000)]
+    assert len(desk.cluster.signed) == 1
+    assert desk.cluster.sent == []
+
+
 CANCEL_VENUE_NS, CANCEL_SIGN_NS = 200 * MS, 100 * MS
 
 
@@ -634,10 +655,95 @@ def test_an_old_fence_sends_nothing_new() -> None:
     desk.require_sound()
 
 
+STALE_CASES: dict[str, tuple[Status, Callable[[], Desk], int]] = {
+    "claimed": (Status.PENDING, Desk, 0),
+    "expired": (Status.PENDING, Desk, 20 * SECOND),
+    "routed": (Status.ROUTING, Desk, 0),
+    "attempt_failed without a quote": (
+        Status.ROUTING,
+        lambda: Desk(ScriptedVenue("broken", Unavailable("down"))),
+        0,
+    ),
+    "failed without a quote": (
+        Status.ROUTING,
+        lambda: Desk(ScriptedVenue("broken", Unavailable("down")), policy=ONE_TRY),
+        0,
+    ),
+    "submitted": (Status.BUILDING, Desk, 0),
+    "requoting": (Status.BUILDING, Desk, 20 * SECOND),
+    "confirmed": (Status.SUBMITTED, Desk, 0),
+    "attempt_failed": (Status.SUBMITTED, lambda: Desk(cluster=Cluster(Script(Fate.REVERTS))), 0),
+    "failed": (
+        Status.SUBMITTED,
+        lambda: Desk(cluster=Cluster(Script(Fate.REVERTS)), policy=ONE_TRY),
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize(("status", "build", "wait_ns"), STALE_CASES.values(), ids=STALE_CASES)
+def test_an_old_fence_can_write_nothing(
+    status: Status, build: Callable[[], Desk], wait_ns: int
+) -> None:
+    """Whatever the order's next event is, the worker that was overtaken cannot write it."""
+    desk = build()
+    order = due_at(10 * SECOND) if status is Status.PENDING else ORDER
+
+    async def main() -> None:
+        state = await desk.journal.open(order, PRICE_X64)
+        old = await desk.store.claim(order.order_id, "first")
+        assert old is not None
+        state = await _carry_to(desk, state, status, old)
+        await desk.store.release(order.order_id, old)
+        assert await desk.store.claim(order.order_id, "second") is not None
+        await anyio.sleep(wait_ns / 1e9)
+        log = list(desk.log())
+        with pytest.raises(LeaseLost):
+            await desk.executor.execute(order.order_id, "first", old)
+        assert desk.log() == log
+
+    virtualtime.run(main)
+
+
+async def _carry_to(desk: Desk, state: OrderState, status: Status, fence: int) -> OrderState:
+    """Write an order's events up to a status."""
+    record, route = desk.journal.record, route_of(state.order, quote("raydium"))
+    if status is not Status.PENDING:
+        state = await record(state, Claimed, fence=fence, worker="first")
+    if status in (Status.BUILDING, Status.SUBMITTED):
+        state = await record(
+            state,
+            Routed,
+            fence=fence,
+            attempt=1,
+            route=route,
+            quotes=(),
+            declined=(),
+            reference_price_x64=PRICE_X64,
+        )
+    if status is Status.SUBMITTED:
+        signed = await desk.cluster.sign(
+            SwapPlan(order=state.order, route=route, attempt=1, amount_in_max=1, amount_out_min=1)
+        )
+        state = await record(
+            state,
+            Submitted,
+            fence=fence,
+            signed=signed,
+            attempt=1,
+            signature=signed.signature,
+            last_valid_height=signed.last_valid_height,
+            amount_in_max=1,
+            amount_out_min=1,
+            network_fee=signed.network_fee,
+        )
+    return state
+
+
 def test_a_worker_that_comes_back_to_an_order_that_ended_is_told() -> None:
     """Stopped while sending, it finds the order confirmed by the one who took it over."""
     slow = Cluster(send_ns=30 * SECOND)
-    desk = Desk(cluster=slow)
+    desk = Desk(cluster=slow, policy=replace(ROUTE_BEST, resend_ns=60 * SECOND))
     ends: list[OrderState] = []
 
     async def main() -> None:
@@ -653,6 +759,15 @@ def test_a_worker_that_comes_back_to_an_order_that_ended_is_told() -> None:
     virtualtime.run(main)
     assert [end.status for end in ends] == [Status.CONFIRMED, Status.CONFIRMED]
     assert ends[0] == ends[1]
+    desk.require_sound()
+
+
+def test_a_send_that_hangs_does_not_hide_the_outcome() -> None:
+    """The bytes may have arrived: after one resend interval the chain is asked what became of it."""
+    desk = Desk(cluster=Cluster(send_ns=10_000 * SECOND))
+    end = virtualtime.run(desk.execute)
+    assert end.is_terminal
+    assert desk.log()[-1].at_ns < START_NS + 400 * SECOND
     desk.require_sound()
 
 
