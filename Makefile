@@ -4,12 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo test check format lock notebooks lab clean
+.PHONY: help demo test check conformance bench format lock notebooks lab clean
 
 help:
 	@echo "make demo       set up, run a study of 5,000 orders, write out/report.html"
 	@echo "make test       set up, run all tests and notebooks"
 	@echo "make check      what CI runs: format, lint, types, import rules, make test"
+	@echo "make conformance  run anyio's own tests on our virtual-time backend"
+	@echo "make bench      measure speed and memory, write benchmarks/results/*.json"
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make format     reformat the code"
 	@echo "make notebooks  run the notebooks in full and store their output"
@@ -44,6 +46,12 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(MAKE) --no-print-directory test
 
+conformance: $(VENV)/.conformance
+	$(BIN)/python tests/conformance/anyio_suite.py
+
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks
+
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -56,7 +64,7 @@ notebooks: $(VENV)/.dev
 	TQDM_DISABLE=1 $(BIN)/python -m pytest -q --nbmake --nbmake-timeout=600 --overwrite notebooks
 
 lab: $(VENV)/.lab
-	$(BIN)/jupyter lab notebooks/01_first_study.ipynb
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_first_study.ipynb
 
 clean:
 	rm -rf $(VENV) out

@@ -1,17 +1,18 @@
 """The command line: read what people write, call one function, print what they asked for.
 
-Exit codes: 0 done, 1 a check failed, 2 bad input, said in one line on standard error.
+Exit codes: 0 done, 1 a check failed, 2 bad input, said in one line on standard error; 130 stopped
+by Ctrl-C, 141 nobody reads the output any more.
 """
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import rich_click as click
@@ -19,7 +20,13 @@ import rich_click as click
 from orderengine import __version__
 from orderengine.errors import InvalidData, InvariantViolated, OrderEngineError
 
+if TYPE_CHECKING:
+    from orderengine.study.scenario import Scenario
+
 __all__ = ["main"]
+
+_STUDY = ("polars", "altair", "tomli_w", "tqdm")
+"""What the extra study brings."""
 
 
 class _OneLine(click.RichGroup):
@@ -34,6 +41,13 @@ class _OneLine(click.RichGroup):
         except OrderEngineError as error:
             click.echo(f"orderengine: {' '.join(str(error).split())}", err=True)
             ctx.exit(1 if isinstance(error, InvariantViolated) else 2)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("orderengine: stopped", err=True)
+            ctx.exit(130)
+        except BrokenPipeError:
+            # Nothing more can be told: let Python's last flush of standard output go nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(141)
 
 
 @click.group(cls=_OneLine, context_settings={"help_option_names": ["-h", "--help"]})
@@ -75,12 +89,12 @@ def simulate(  # noqa: PLR0913, PLR0917  (one argument a flag)
 
     SCENARIO is a name (default, seed_default, simpy_twin) or a TOML file.
     """
-    _require_extra("study", "polars", "altair", "tomli_w")
-    from orderengine.study.result import (  # noqa: PLC0415  (loads the extra)
+    _require_extra("study", *_STUDY)
+    from orderengine.analysis.targets import (  # noqa: PLC0415  (loads the extra)
+        replaceable,
         require_writable,
         require_writable_folder,
     )
-    from orderengine.study.run import scenario as find  # noqa: PLC0415
     from orderengine.study.run import simulate as run  # noqa: PLC0415
     from orderengine.study.scenario_form import parse_setting  # noqa: PLC0415
 
@@ -91,14 +105,17 @@ def simulate(  # noqa: PLR0913, PLR0917  (one argument a flag)
     if prices is not None:
         changes |= {"market.price.model": "trace", "market.price.file": prices}
     changes |= dict(parse_setting(setting) for setting in settings)
-    chosen = find(scenario).replace(changes)
+    chosen = _found(scenario).replace(changes)
+    if report is not None:
+        replaceable(report)
     if out is not None:
+        if not out:
+            raise InvalidData("--out", "an empty path", "a folder that can be written")
         require_writable_folder(out)
     will_be_made = out is not None and not Path(out).exists()
     if report is not None and not (will_be_made and Path(report).parent == Path(str(out))):
         require_writable(report)
-    with _progress(chosen.orders, quiet=as_json) as advance:
-        result = run(chosen, progress=advance)
+    result = run(chosen, progress=False if as_json else None)
     if out is not None:
         result.save(out)
     if report is not None:
@@ -118,32 +135,25 @@ def simulate(  # noqa: PLR0913, PLR0917  (one argument a flag)
             click.echo(f"{what}: {where}")
 
 
-@contextmanager
-def _progress(total: int, *, quiet: bool) -> Iterator[Any]:
-    """Show a bar on a terminal; nothing where nobody watches."""
-    from rich.console import Console  # noqa: PLC0415  (only where a bar is drawn)
-    from rich.progress import (  # noqa: PLC0415
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+@main.command()
+@click.argument("scenario", default="default")
+@click.option(
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Change any field of the scenario, for example engine.workers=64.",
+)
+def scenario(scenario: str, settings: tuple[str, ...]) -> None:
+    """Print a whole scenario as TOML, to start one's own from.
 
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield False
-        return
-    columns = (
-        TextColumn("simulating"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("orders ended, left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda ended, _: bar.update(task, completed=ended)
+    SCENARIO is a name (default, seed_default, simpy_twin) or a TOML file.
+    """
+    _require_extra("study", *_STUDY)
+    from orderengine.study.scenario_form import parse_setting  # noqa: PLC0415  (loads the extra)
+
+    chosen = _found(scenario).replace(dict(parse_setting(setting) for setting in settings))
+    click.echo(chosen.to_toml(), nl=False)
 
 
 @main.command()
@@ -186,11 +196,29 @@ def verify(files: tuple[str, ...], venue: str | None, as_json: bool) -> None:
         sys.exit(1)
 
 
+def _found(scenario: str) -> Scenario:
+    """Return the scenario of a name or a file; a pipe or a device is not waited for."""
+    from orderengine.study.run import scenario as find  # noqa: PLC0415  (loads the extra)
+
+    if scenario.endswith(".toml"):
+        _require_regular(scenario, "a readable .toml file")
+    return find(scenario)
+
+
+def _require_regular(file: str, expected: str) -> None:
+    """Refuse what is there and is no regular file, before it is opened and read from for ever."""
+    path = Path(file)
+    if path.exists() and not path.is_file():
+        found = "a folder" if path.is_dir() else "a pipe or device"
+        raise InvalidData(file, found, expected)
+
+
 def _lines(file: str) -> Iterator[bytes]:
     """Yield the lines that are not empty, of a plain or gzip file."""
     import gzip  # noqa: PLC0415  (only for such files)
     import zlib  # noqa: PLC0415
 
+    _require_regular(file, "a readable JSONL file")
     try:
         data = Path(file).read_bytes()
         if data[:2] == b"\x1f\x8b":

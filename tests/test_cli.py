@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
 import subprocess
 import sys
+import termios
+import tomllib
 from collections.abc import Callable
 from hashlib import sha256
 from importlib.metadata import version
@@ -174,7 +177,7 @@ BAD_VALUES = [
     pytest.param(("--seed", "-1"), ("seed", "from 0 to 2^63 - 1"), id="negative seed"),
     pytest.param(("--set", "wrokers=5"), ("wrokers", "one of the keys", "5"), id="wrong key"),
     pytest.param(("--set", "engine.workers"), ("--set", "key=value"), id="no value"),
-    pytest.param(("--set", "market.slot=400"), ("market.slot", "from 1ms", "400"), id="no unit"),
+    pytest.param(("--set", "market.slot=400"), ("market.slot", "a unit", "400"), id="no unit"),
     pytest.param(("--set", "market.slot=4min2"), ("market.slot", "a unit", "4min2"), id="unit"),
     pytest.param(("--set", "market.pools=[]"), ("market.pools", "at least one pool"), id="no pool"),
     pytest.param(
@@ -191,7 +194,7 @@ BAD_VALUES = [
     pytest.param(("--set", "order.buy_share=nan"), ("order.buy_share", "0 to 1", "nan"), id="NaN"),
     pytest.param(("--set", "market.pools.²=1"), ("market.pools.²", "an index"), id="odd digit"),
     pytest.param(("--set", 'start="2300-01-01T00:00:00Z"'), ("start", "to 2199"), id="year 2300"),
-    pytest.param(("--set", "order.deadline=9000h"), ("order.deadline", "8760h"), id="too long"),
+    pytest.param(("--set", "order.deadline=9000h"), ("order.deadline", "24h"), id="too long"),
     pytest.param(
         ("--set", "engine.router=3"), ("engine.router", "a name or a function"), id="no f"
     ),
@@ -199,6 +202,12 @@ BAD_VALUES = [
     pytest.param(("--prices", "."), (".", "a folder"), id="folder for a file"),
     pytest.param(("--report", "."), ("a writable path", "is a folder"), id="folder for a page"),
     pytest.param(("--report", "no/r.html"), ("no/r.html", "No such file"), id="no folder"),
+    pytest.param(("--report", ""), ("a writable path", "empty"), id="empty report"),
+    pytest.param(("--out", ""), ("--out", "an empty path"), id="empty folder"),
+    pytest.param(("--report", "/dev/null"), ("/dev/null", "no regular file"), id="device"),
+    pytest.param(("--set", "orders=5\nseed=1"), ("--set", "one line"), id="two lines"),
+    pytest.param(("--set", "order.deadline=60"), ("order.deadline", "a unit"), id="bare number"),
+    pytest.param(("--prices", "/dev/null"), ("/dev/null", "not a regular"), id="no price file"),
     pytest.param(("--bogus",), ("No such option", "--bogus"), id="unknown option"),
     pytest.param(("--orders",), ("--orders", "argument"), id="option without value"),
     pytest.param(("more",), ("unexpected extra argument",), id="too many arguments"),
@@ -306,7 +315,7 @@ def test_unwritable_folder_is_noticed_before_the_study(
     require_one_line(done.stderr, "cannot be written")
 
 
-@pytest.mark.parametrize("missing", ["polars", "altair", "tomli_w"])
+@pytest.mark.parametrize("missing", ["polars", "altair", "tomli_w", "tqdm"])
 def test_missing_extra_is_named(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra the command says what to install."""
     monkeypatch.setitem(sys.modules, missing, None)
@@ -336,6 +345,121 @@ def test_missing_extra_is_named_in_a_real_process(tmp_path: Path) -> None:
     assert done[0].returncode == 2
     require_one_line(done[0].stderr, "polars", "pip install")
     assert (done[1].returncode, done[1].stdout) == (0, "300 passed, 0 failed\n")
+
+
+STOPPED = """
+import os, signal, sys
+from orderengine.cli import main
+signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+signal.setitimer(signal.ITIMER_REAL, 1.5)
+main()
+"""
+"""The command, stopped by Ctrl-C after a while."""
+
+
+def test_ctrl_c_stops_in_one_line(tmp_path: Path) -> None:
+    """A study of an hour ends at once, with exit code 130, and leaves no file."""
+    args = ("simulate", "--orders", "5000000", "--out", "out", "--report", "r.html")
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED, *args],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "orderengine: stopped\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("args", [SMALL, ("scenario",), ("verify", CPMM)])
+def test_a_closed_pipe_is_no_error(args: tuple[str | Path, ...], tmp_path: Path) -> None:
+    """Nobody reads what ``| head`` has left, and nothing is said about it."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = Path(sys.executable).with_name("orderengine")
+    done = subprocess.run(
+        [command, *map(str, args)],
+        cwd=tmp_path,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("command", [("simulate",), ("scenario",), ("verify", "--venue", "x")])
+def test_pipes_are_not_waited_for(command: tuple[str, ...], tmp_path: Path) -> None:
+    """A pipe or a device in the place of a file is refused instead of read for ever."""
+    pipe = tmp_path / "s.toml"
+    os.mkfifo(pipe)
+    done = shell(*command, pipe, cwd=tmp_path)
+    assert done.returncode == 2
+    require_one_line(done.stderr, "s.toml", "a pipe or device")
+
+
+def test_a_pipe_is_no_report(tmp_path: Path) -> None:
+    """What is no regular file is not replaced by one."""
+    pipe = tmp_path / "r.html"
+    os.mkfifo(pipe)
+    done = invoke(*SMALL, "--report", pipe)
+    assert done.exit_code == 2
+    require_one_line(done.stderr, "r.html", "no regular file")
+    assert pipe.is_fifo()
+
+
+def test_standard_output_is_no_report(tmp_path: Path) -> None:
+    """A pipe that has no name of its own is refused as well."""
+    done = shell(*SMALL, "--report", "/dev/stdout", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    require_one_line(done.stderr, "/dev/stdout", "no regular file")
+
+
+def test_bar_is_plain_and_leaves_nothing(tmp_path: Path) -> None:
+    """On a terminal one bar counts the orders, and is wiped at the end."""
+    main_end, terminal = os.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    command = Path(sys.executable).with_name("orderengine")
+    done = subprocess.run(
+        [command, *SMALL], cwd=tmp_path, stdout=subprocess.PIPE, stderr=terminal, check=False
+    )
+    os.set_blocking(main_end, False)
+    told = b""
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            told += os.read(main_end, 65_536)
+    os.close(terminal)
+    os.close(main_end)
+    assert done.returncode == 0
+    assert b"simulating" in told
+    assert b"\n" not in told
+    *_, wiped, rest = told.decode().split("\r")
+    assert (wiped.strip(), rest) == ("", "")
+
+
+# scenario
+
+
+def test_scenario_prints_what_can_be_run(tmp_path: Path) -> None:
+    """The whole scenario is TOML that reads back, changes included."""
+    done = invoke("scenario", "seed_default", "--set", "market.pools[0].depth=7USDC")
+    assert (done.exit_code, done.stderr) == (0, "")
+    read = orderengine.Scenario.from_toml(done.stdout)
+    assert read == orderengine.scenario("seed_default").replace(market__pools__0__depth="7USDC")
+    again = invoke("scenario", write(tmp_path, "mine.toml", done.stdout))
+    assert again.stdout.replace('"mine"', '"seed_default"') == done.stdout
+    assert tomllib.loads(invoke("scenario").stdout)["market"]["quote_latency"]["sigma"] == 0.531
+
+
+def test_scenario_refuses_in_one_line() -> None:
+    """A wrong name or field is bad input."""
+    for args, said in ((("nobody",), "seed_default"), (("--set", "orders=0"), "orders")):
+        done = invoke("scenario", *args)
+        assert (done.exit_code, done.stdout) == (2, "")
+        require_one_line(done.stderr, said)
 
 
 # verify

@@ -3,28 +3,34 @@ r"""Measure what an order cost against the price at which it was accepted, in ba
 Implementation shortfall compares the real trade with a trade on paper at the price of the moment of
 decision (A. F. Perold, "The implementation shortfall: paper versus reality", Journal of Portfolio
 Management 14(3), 1988, pp. 4-9). Positive is a cost. With P_a, P_l and P_e the reference price
-(base units of ``buy`` for one of ``sell``) when the order was accepted, landed and ended, N the
-network fee of the landed transaction and M those of earlier ones that landed and failed:
+(base units of ``buy`` for one of ``sell``) when the order was accepted, landed and ended, P_1 and
+P_n that when it was routed for the first and the last time, N the network fee of the landed
+transaction and M those of earlier ones that landed and failed:
 
 Filled, exact_in (all in ``buy``), benchmark B = amount_in · P_a::
 
     total        = (B - (amount_out - N - M)) / B
-    delay        = (P_a - P_l) / P_a
+    delay        = ((P_a - P_1) + (P_n - P_l)) / P_a
     fees         = (fee_in · P_l + fee_out + N) / B
-    failure      = M / B
+    failure      = M / B + (P_1 - P_n) / P_a
     price_impact = ((amount_in - fee_in) · P_l - (amount_out + fee_out)) / B
 
 Filled, exact_out (all in ``sell``), benchmark B = amount_out / P_a::
 
     total        = (amount_in + N + M - B) / B
-    delay        = P_a / P_l - 1
+    delay        = P_a · ((1 / P_1 - 1 / P_a) + (1 / P_l - 1 / P_n))
     fees         = (fee_in + fee_out / P_l + N) / B
-    failure      = M / B
+    failure      = M / B + P_a · (1 / P_n - 1 / P_1)
     price_impact = ((amount_in - fee_in) - (amount_out + fee_out) / P_l) / B
 
 Price impact is the rest: what the curves of the pools, and their distance from the reference price,
-cost. Not filled: failure = the delay formula with P_e for P_l, plus M / B with B from the order's
-amount; the other parts are 0. So a price that ran away is a cost, one that came closer a gain.
+cost. Failure is what the order paid for attempts that came to nothing: their fees, and the move of
+the price from the first route to the last one; delay is the rest of the move until landing. An
+order filled at its first route has P_1 = P_n, and so no failure.
+
+Not filled: failure = (P_a - P_e) / P_a for exact_in and P_a / P_e - 1 for exact_out, plus M / B
+with B from the order's amount; the other parts are 0. So a price that ran away is a cost, one that
+came closer a gain.
 
 Network fees are lamports. They are valued, at P_l or P_e, only where ``sell`` or ``buy`` is SOL;
 elsewhere they count as 0, because the log holds no price of SOL. The parts add up to the total up
@@ -73,11 +79,13 @@ def _float(column: str) -> pl.Expr:
 def cost_columns() -> list[pl.Expr]:
     """Return the columns ``shortfall_bps`` and ``price_impact_bps`` … ``failure_bps``, Float64.
 
-    They read ``price_base_accept`` and ``price_base_end`` (base units of ``buy`` for one of
-    ``sell``, Float64), ``network_fee`` and ``network_fee_failed`` (lamports), and the order's and
-    the fill's amounts. The formulas stand in the module docstring.
+    They read ``price_base_accept``, ``price_base_end``, ``price_base_routed_first`` and
+    ``price_base_routed_last`` (base units of ``buy`` for one of ``sell``, Float64),
+    ``network_fee`` and ``network_fee_failed`` (lamports), and the order's and the fill's amounts.
+    The formulas stand in the module docstring.
     """
     p_accept, p_end = pl.col("price_base_accept"), pl.col("price_base_end")
+    p_first, p_last = pl.col("price_base_routed_first"), pl.col("price_base_routed_last")
     exact_in, filled = pl.col("mode") == "exact_in", pl.col("status") == "confirmed"
     amount_in, amount_out = _float("amount_in"), _float("amount_out")
     fee_in, fee_out = _float("fee_in"), _float("fee_out")
@@ -97,6 +105,11 @@ def cost_columns() -> list[pl.Expr]:
         pl.coalesce(amount_out, _float("amount")) / p_accept,
     )
     move = (p_accept - p_end) / by_mode(p_accept, p_end)
+    retried = (
+        pl.when((p_first > 0) & (p_last > 0))
+        .then(by_mode((p_first - p_last) / p_accept, p_accept / p_last - p_accept / p_first))
+        .otherwise(0.0)
+    )
     total = by_mode(
         benchmark - (amount_out - landed_fee - failed_fees),
         amount_in + landed_fee + failed_fees - benchmark,
@@ -118,8 +131,8 @@ def cost_columns() -> list[pl.Expr]:
         bps("shortfall", total / benchmark, unfilled),
         bps("price_impact", impact / benchmark, zero),
         bps("fees", fees / benchmark, zero),
-        bps("delay", move, zero),
-        bps("failure", failed_fees / benchmark, unfilled),
+        bps("delay", move - retried, zero),
+        bps("failure", failed_fees / benchmark + retried, unfilled),
     ]
 
 

@@ -18,6 +18,7 @@ import polars as pl
 from orderengine.analysis import plots
 from orderengine.analysis.report_figures import summary_tables, tiles
 from orderengine.analysis.summary import summarise
+from orderengine.analysis.targets import replacing
 from orderengine.analysis.timeline import timeline
 from orderengine.errors import InvalidData
 from orderengine.model.events import Event
@@ -52,28 +53,21 @@ def write_report(
     """Write the page and return its path; ``table`` is ``order_table(logs)``.
 
     The page goes to a temporary file in the same folder, which then replaces ``path``: a reader
-    sees the old file or the whole new one.
+    sees the old file or the whole new one. A symbolic link stays, the file it leads to is replaced.
 
     Raises:
-        InvalidData: the path cannot be written; nothing is left behind.
+        InvalidData: the path cannot be written, or holds no regular file; nothing is left behind.
     """
     page = render_report(title=title, facts=facts, logs=logs, table=table)
-    target = Path(path)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
+        with replacing(path) as part, part.open("wb") as file:
             file.write(page.encode("utf-8", "xmlcharrefreplace"))
             file.flush()
             os.fsync(file.fileno())
-        part.replace(target)
     except OSError as error:
-        _remove(part)
         found = error.strerror or str(error)
-        raise InvalidData(str(target), found, "a writable path") from error
-    except BaseException:
-        _remove(part)
-        raise
-    return target
+        raise InvalidData(str(path), found, "a writable path") from error
+    return Path(path)
 
 
 def render_report(
@@ -155,10 +149,3 @@ def _repeat(facts: ReportFacts) -> str:
     if facts.scenario_toml:
         parts.append(f"<h3>Scenario</h3><pre><code>{escape(facts.scenario_toml)}</code></pre>")
     return f"<section><h2>Repeat it</h2>{''.join(parts)}</section>" if parts else ""
-
-
-def _remove(part: Path) -> None:
-    try:
-        part.unlink(missing_ok=True)
-    except OSError:
-        return

@@ -7,10 +7,10 @@ from html import escape
 from orderengine.analysis.costs import PART_WORDS
 from orderengine.analysis.latency import PERCENTILES, STAGE_WORDS
 from orderengine.analysis.summary import ENDING_WORDS, Summary
+from orderengine.analysis.wording import NONE, count, number
 
 __all__ = ["notebook_summary", "summary_tables", "tiles"]
 
-_NONE = "-"
 _VENUES_SHOWN = 8
 
 
@@ -19,15 +19,15 @@ def tiles(summary: Summary) -> str:
     total, cost = summary.latency_ms["total"], summary.shortfall_bps
     filled = None if summary.fill_rate is None else 100 * summary.fill_rate
     shown = (
-        (_number(filled, 1), "%", f"filled, of {summary.orders:,} orders"),
-        (_number(cost["mean"], 1), "bps", "mean cost against the price at acceptance"),
-        (_number(total["p50"], 0), "ms", "from accepted to the end, median"),
-        (_number(total["p95"], 0), "ms", "from accepted to the end, p95"),
-        (_number(summary.filled_per_second, 1), "/ s", "orders filled, virtual time"),
+        (number(filled, 1), "%", f"filled, of {count(summary.orders, 'order')}"),
+        (number(cost["mean"], 1), "bps", "mean cost against the price at acceptance"),
+        (number(total["p50"], 0), "ms", "from accepted to the end, median"),
+        (number(total["p95"], 0), "ms", "from accepted to the end, p95"),
+        (number(summary.filled_per_second, 1), "/ s", "orders filled, virtual time"),
         (f"{summary.in_flight_max:,}", "", "orders open at once, at most"),
     )
     boxes = "".join(
-        f'<div class="tile"><b>{figure}<i> {unit if figure != _NONE else ""}</i></b>'
+        f'<div class="tile"><b>{figure}<i> {unit if figure != NONE else ""}</i></b>'
         f"<span>{words}</span></div>"
         for figure, unit, words in shown
     )
@@ -39,25 +39,25 @@ def summary_tables(summary: Summary) -> str:
     cost = summary.shortfall_bps
     ended = []
     for name, words in ENDING_WORDS.items():
-        count = int(getattr(summary, name))
-        if count or name == "confirmed":
-            ended.append([words, f"{count:,}", _share(count, summary.orders)])
+        many = int(getattr(summary, name))
+        if many or name == "confirmed":
+            ended.append([words, f"{many:,}", _share(many, summary.orders)])
         if name == "failed":
             ended += [[f"because of {code}", f"{n:,}", ""] for code, n in summary.codes.items()]
     venues = list(summary.venues.items())
     if len(venues) > _VENUES_SHOWN:
         rest = venues[_VENUES_SHOWN - 1 :]
-        others = (f"{len(rest)} other combinations", sum(count for _, count in rest))
+        others = (f"{len(rest)} other combinations", sum(n for _, n in rest))
         venues = [*venues[: _VENUES_SHOWN - 1], others]
     none = [["no venue", "0", ""]]
     filled = [[name, f"{n:,}", _share(n, summary.confirmed)] for name, n in venues]
     times = [
-        [STAGE_WORDS[stage], *(_number(ms, 1) for ms in ranked.values())]
+        [STAGE_WORDS[stage], *(number(ms, 1) for ms in ranked.values())]
         for stage, ranked in summary.latency_ms.items()
     ]
-    costs = [[PART_WORDS[part], _number(bps, 2), "", ""] for part, bps in cost["parts"].items()]
+    costs = [[PART_WORDS[part], number(bps, 2), "", ""] for part, bps in cost["parts"].items()]
     costs.append(
-        ["shortfall in all", *(_number(bps, 2) for bps in (cost["mean"], cost["p50"], cost["p95"]))]
+        ["shortfall in all", *(number(bps, 2) for bps in (cost["mean"], cost["p50"], cost["p95"]))]
     )
     return (
         '<section><h2>In figures</h2><div class="pair">'
@@ -69,7 +69,8 @@ def summary_tables(summary: Summary) -> str:
         "<div><h3>What it cost, bps</h3>"
         f"{_table(['', 'mean', 'p50', 'p95'], costs, total=True)}"
         '<p class="note">Implementation shortfall of all orders that ended, each counted once; '
-        "cancelled ones are left out.</p></div></div></section>"
+        "cancelled ones are left out. A price move between the first route and the last one counts "
+        "as a failed attempt.</p></div></div></section>"
     )
 
 
@@ -87,26 +88,23 @@ def notebook_summary(summary: Summary, lead_html: str = "") -> str:
 
 def _table(heads: list[str], rows: list[list[str]], *, total: bool = False) -> str:
     """Return a table with numbers from the second column on; ``total`` marks the last row."""
-    head = "".join(f"<th{_class(i)}>{escape(text)}</th>" for i, text in enumerate(heads))
+    head = "".join(f"<th{_look(i)}>{escape(text)}</th>" for i, text in enumerate(heads))
     body = "".join(
         f"<tr{' class=sum' if total and k == len(rows) - 1 else ''}>"
-        + "".join(f"<td{_class(i)}>{escape(text)}</td>" for i, text in enumerate(row))
+        + "".join(f"<td{_look(i)}>{escape(text)}</td>" for i, text in enumerate(row))
         + "</tr>"
         for k, row in enumerate(rows)
     )
-    return f"<table><tr>{head}</tr>{body}</table>"
+    return f'<table style="width:100%"><tr>{head}</tr>{body}</table>'
 
 
-def _class(column: int) -> str:
-    return ' class="n"' if column else ""
+def _look(column: int) -> str:
+    """Return class and style of a cell; Jupyter's own style would align all of them right."""
+    return ' class="n" style="text-align:right"' if column else ' style="text-align:left"'
 
 
-def _share(count: int, of: int) -> str:
-    return f"{100 * count / of:.1f} %" if of else _NONE
-
-
-def _number(value: float | None, digits: int) -> str:
-    return _NONE if value is None else f"{value:,.{digits}f}"
+def _share(many: int, of: int) -> str:
+    return f"{100 * many / of:.1f} %" if of else NONE
 
 
 _NOTEBOOK_CSS = """

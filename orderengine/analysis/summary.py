@@ -11,6 +11,7 @@ import polars as pl
 from orderengine.analysis.costs import PART_WORDS, Shortfall, shortfall_summary
 from orderengine.analysis.in_flight import in_flight_max
 from orderengine.analysis.latency import PERCENTILES, STAGE_WORDS, latency_percentiles
+from orderengine.analysis.wording import NONE, count, number
 
 __all__ = [
     "ENDING_WORDS",
@@ -68,6 +69,9 @@ class Summary:
     def __str__(self) -> str:
         return render_summary(self)
 
+    def __repr__(self) -> str:
+        return str(self)
+
 
 def summarise(table: pl.DataFrame) -> Summary:
     """Return the headline figures of an order table."""
@@ -122,35 +126,36 @@ def render_summary(summary: Summary) -> str:
 
     Figures that no order gives show as a dash; statuses that no order has are left out.
     """
+    seconds = number(summary.virtual_seconds, 3)
     head = (
-        f"{summary.orders:,} orders in {_number(summary.virtual_seconds, 3)} s of virtual time, "
+        f"{count(summary.orders, 'order')} in {seconds} s of virtual time, "
         f"at most {summary.in_flight_max:,} open at once"
     )
     lines = [head, ""]
     for left, right in zip_longest(_ended_lines(summary), _venue_lines(summary), fillvalue=""):
         lines.append(f"{left:<{_LEFT_COLUMN}}   {right}".rstrip())
     if summary.codes:
-        reasons = ", ".join(f"{code} {count:,}" for code, count in summary.codes.items())
+        reasons = ", ".join(f"{code} {many:,}" for code, many in summary.codes.items())
         lines.append(_cut(f"  failed because of {reasons}", 80))
     lines += ["", _row("Where the time went, in ms", list(PERCENTILES))]
     for stage, ranked in summary.latency_ms.items():
-        lines.append(_row(f"  {STAGE_WORDS[stage]}", [_number(ms, 1) for ms in ranked.values()]))
+        lines.append(_row(f"  {STAGE_WORDS[stage]}", [number(ms, 1) for ms in ranked.values()]))
     cost = summary.shortfall_bps
     lines += ["", _row("What it cost, in basis points", ["mean", "p50", "p95"])]
     for part, words in PART_WORDS.items():
-        lines.append(_row(f"  {words}", [_number(cost["parts"][part], 2)]))
-    totals = [_number(bps, 2) for bps in (cost["mean"], cost["p50"], cost["p95"])]
+        lines.append(_row(f"  {words}", [number(cost["parts"][part], 2)]))
+    totals = [number(bps, 2) for bps in (cost["mean"], cost["p50"], cost["p95"])]
     return "\n".join([*lines, _row("  shortfall in all", totals)])
 
 
 def _ended_lines(summary: Summary) -> list[str]:
     lines = [f"{'How they ended':<20}{'orders':>10}"]
     for name, words in ENDING_WORDS.items():
-        count = getattr(summary, name)
-        if count or name == "confirmed":
-            lines.append(f"  {words:<18}{count:>10,}{_share(count, summary.orders):>9}")
-    lines.append(f"  {'filled per second':<18}{_number(summary.filled_per_second, 1):>10}")
-    lines.append(f"  {'attempts an order':<18}{_number(summary.attempts_mean, 2):>10}")
+        many = getattr(summary, name)
+        if many or name == "confirmed":
+            lines.append(f"  {words:<18}{many:>10,}{_share(many, summary.orders):>9}")
+    lines.append(f"  {'filled per second':<18}{number(summary.filled_per_second, 1):>10}")
+    lines.append(f"  {'attempts an order':<18}{number(summary.attempts_mean, 2):>10}")
     return lines
 
 
@@ -164,7 +169,7 @@ def _shares(title: str, counts: Mapping[str, int], of: int) -> list[str]:
     if len(shown) > _VENUES_SHOWN:
         rest = sum(count for _, count in shown[_VENUES_SHOWN - 1 :])
         shown = [*shown[: _VENUES_SHOWN - 1], (f"{len(counts) - _VENUES_SHOWN + 1} others", rest)]
-    return [title, *(f"  {_cut(name, 20):<20}{n:>8,}{_share(n, of):>8}" for name, n in shown)]
+    return [title, *(f"  {_cut(name, 17):<18}{n:>10,}{_share(n, of):>8}" for name, n in shown)]
 
 
 def _cut(text: str, width: int) -> str:
@@ -175,9 +180,5 @@ def _row(label: str, cells: list[str]) -> str:
     return f"{label:<{_LABEL}}" + "".join(f"{cell:>12}" for cell in cells)
 
 
-def _share(count: int, of: int) -> str:
-    return f"{100 * count / of:.1f} %" if of else "-"
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:,.{digits}f}"
+def _share(many: int, of: int) -> str:
+    return f"{100 * many / of:.1f} %" if of else NONE

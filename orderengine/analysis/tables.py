@@ -73,10 +73,19 @@ _GATHERED: dict[str, pl.DataType | type[pl.DataType]] = {
     "ended_at": _COUNT,
     "price_base_accept": pl.Float64,
     "price_base_end": pl.Float64,
+    "price_base_routed_first": pl.Float64,
+    "price_base_routed_last": pl.Float64,
     "pair_decimals": _COUNT,
     "amount_decimals": _COUNT,
 }
-_ONLY_TO_COMPUTE = ("price_base_accept", "price_base_end", "pair_decimals", "amount_decimals")
+_ONLY_TO_COMPUTE = (
+    "price_base_accept",
+    "price_base_end",
+    "price_base_routed_first",
+    "price_base_routed_last",
+    "pair_decimals",
+    "amount_decimals",
+)
 
 
 def order_table(logs: Sequence[Sequence[Event]]) -> pl.DataFrame:
@@ -136,10 +145,14 @@ def _row(number: int, log: Sequence[Event]) -> tuple[Any, ...]:
     base, quote, side = market_of(order.sell, order.buy)
     claimed_at, started_at, routed_at, submitted_at = None, None, None, None
     route: Route | None = None
+    routed_first_x64: int | None = None
+    routed_last_x64: int | None = None
     attempts = fees_failed = 0
     for event in log:
         if isinstance(event, Routed):
             routed_at, route = event.at_ns, event.route
+            routed_last_x64 = event.reference_price_x64
+            routed_first_x64 = routed_last_x64 if routed_first_x64 is None else routed_first_x64
         elif isinstance(event, Submitted):
             submitted_at = event.at_ns
         elif isinstance(event, Claimed):
@@ -178,6 +191,8 @@ def _row(number: int, log: Sequence[Event]) -> tuple[Any, ...]:
         last.at_ns if isinstance(last, _Ending) else None,
         accepted.reference_price_x64 / _X64,
         last.reference_price_x64 / _X64 if isinstance(last, _Ending) else None,
+        None if routed_first_x64 is None else routed_first_x64 / _X64,
+        None if routed_last_x64 is None else routed_last_x64 / _X64,
         sell.decimals - buy.decimals,
         sell.decimals if order.mode is Mode.EXACT_IN else buy.decimals,
     )

@@ -65,6 +65,9 @@ class Timeline:
             ]
         return "\n".join(out)
 
+    def __repr__(self) -> str:
+        return str(self)
+
     @property
     def _end(self) -> str:
         return f"{self.status} after {_ms(self.duration_ns)} ms"
@@ -80,24 +83,26 @@ class Timeline:
     def _repr_html_(self) -> str:
         whole = max(1, self.duration_ns)
         bars = "".join(
-            f'<tr><td class="ms">{_ms(span.end_ns - span.begin_ns)}</td>'
-            f'<td>{escape(_label(span))}</td><td class="bar"><span style="'
+            f"<tr>{_cell(_ms(span.end_ns - span.begin_ns), 'ms')}{_cell(escape(_label(span)))}"
+            f'<td class="bar" style="{_BAR}"><span style="'
             f"background:{STAGES[span.phase]};margin-left:{100 * span.begin_ns / whole:.2f}%;"
             f"width:{max(0.3, 100 * (span.end_ns - span.begin_ns) / whole):.2f}%"
             f'"></span></td></tr>'
             for span in self.spans
         )
         return (
-            f'<div class="oe-timeline"><style>{_CSS}</style>{self.events_html()}<table><tr>'
-            f'<th class="ms">ms</th><th>phase</th><th class="bar"></th></tr>{bars}</table></div>'
+            f'<div class="oe-timeline"><style>{_CSS}</style>{self.events_html()}'
+            f'<table style="{_WIDE}"><tr>{_cell("ms", "ms", "th")}{_cell("phase", tag="th")}'
+            f'<th class="bar" style="{_BAR}"></th></tr>{bars}</table></div>'
         )
 
     def events_html(self) -> str:
         """Return the events as an HTML table without style, all text escaped."""
         return (
             f"<p><b>{escape(self.title)}</b><br>Order {escape(self.order.order_id)}, "
-            f"accepted {rfc3339(self.accepted_at_ns)}, {escape(self._end)}.</p><table><tr>"
-            f'<th class="ms">ms</th><th>event</th><th>what happened</th></tr>'
+            f"accepted {rfc3339(self.accepted_at_ns)}, {escape(self._end)}.</p>"
+            f'<table style="{_WIDE}"><tr>{_cell("ms", "ms", "th")}{_cell("event", tag="th")}'
+            f"{_cell('what happened', tag='th')}</tr>"
             f"{''.join(_html_line(line) for line in self.lines)}</table>"
         )
 
@@ -147,9 +152,19 @@ def _html_line(line: Line) -> str:
         for mark, where, text in line.details
     )
     return (
-        f'<tr><td class="ms">{_ms(line.offset_ns)}</td><td>{escape(line.event)}</td>'
-        f"<td>{escape(line.text)}{details}</td></tr>"
+        f"<tr>{_cell(_ms(line.offset_ns), 'ms')}{_cell(escape(line.event))}"
+        f"{_cell(escape(line.text) + details)}</tr>"
     )
+
+
+_WIDE = "width:100%"
+_BAR = "width:55%;text-align:left"
+
+
+def _cell(html: str, kind: str = "", tag: str = "td") -> str:
+    """Return a cell of escaped text, numbers (``ms``) right; Jupyter would align all right."""
+    look = ' class="ms" style="text-align:right"' if kind else ' style="text-align:left"'
+    return f"<{tag}{look}>{html}</{tag}>"
 
 
 _CSS = """

@@ -1,4 +1,7 @@
-"""Put each event of an order into words: one line, and the quotes that won and lost under it."""
+"""Put each event of an order into words: one line, and the quotes that won and lost under it.
+
+Numbers and counts are written here too, so that they look alike wherever they are shown.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ from orderengine.model.events import (
 from orderengine.model.order import Declined, Leg, Mode, Order, Quote, Route
 from orderengine.model.tokens import SOL, token
 
-__all__ = ["Line", "describe"]
+__all__ = ["NONE", "Line", "count", "describe", "number"]
+
+NONE = "-"
+"""Shown for a figure that no order gives."""
 
 _POOL_SHOWN = 16
 _Amounts = Confirmed | Route | Leg | Quote | Declined
@@ -66,7 +72,7 @@ def _text(event: Event, accepted: Accepted) -> str:
             shape = "one pool" if legs == 1 else f"{legs} pools"
             return (
                 f"{_swap(event.route, order.sell, order.buy)} over {shape}; "
-                f"{_count(len(event.quotes), 'quote')}"
+                f"{count(len(event.quotes), 'quote')}"
             )
         case Submitted():
             limit = (
@@ -137,5 +143,19 @@ def _fee(lamports: int) -> str:
     return f"; network fee {format_amount(lamports, SOL.symbol)}" if lamports else ""
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def count(many: int, noun: str) -> str:
+    """Return a number of things: "1 order", "2,000 orders"."""
+    return f"{many:,} {noun}{'' if many == 1 else 's'}"
+
+
+def number(value: float | None, digits: int) -> str:
+    """Return a figure of at most 11 characters with ``digits`` after the point, never "-0.00".
+
+    From a million up it has none, from a hundred million up four significant ones in all.
+    """
+    if value is None:
+        return NONE
+    if abs(value) >= 1e8:
+        return f"{value:.4g}"
+    shown = 0 if abs(value) >= 1e6 else digits
+    return f"{round(value, shown) + 0.0:,.{shown}f}"

@@ -30,10 +30,11 @@ INSTANT_NS_END = 7_258_118_400_000_000_000
 """The year 2200. A study begins before it, so that its events, years later, still have instants
 that fit 64 bits of nanoseconds, as tables hold them (up to 2262)."""
 
-_DURATION_NS_MAX = 31_536_000_000_000_000
+_DURATION_NS_MAX = 86_400_000_000_000
+"""A day: a study whose orders wait longer would run through slots for hours."""
 
 Duration = str | int
-"""A duration with a unit such as "400ms"; an int is nanoseconds."""
+"""A duration with a unit such as "400ms"; the int 0 is none at all."""
 
 TokenAmount = str | int
 """An amount with its token such as "1.5SOL"; an int is base units."""
@@ -50,12 +51,18 @@ def check(field: str, found: object, holds: bool, expected: str) -> None:
 
 
 def duration_ns(field: str, value: Duration) -> int:
-    """Return a duration field in nanoseconds, at most a year."""
+    """Return a duration field in nanoseconds, at most a day.
+
+    A number without a unit is refused unless it is 0: whoever writes 60 means seconds.
+    """
+    expected = "a duration with a unit (ns, us, ms, s, min, h) such as 60s"
+    if isinstance(value, int) and value != 0:
+        raise FieldError(field, value, expected)
     try:
         found_ns = parse_duration(value)
     except InvalidAmount as error:
         raise FieldError(field, value, error.expected) from error
-    check(field, value, found_ns <= _DURATION_NS_MAX, "at most 8760h, a year")
+    check(field, value, found_ns <= _DURATION_NS_MAX, "at most 24h")
     return found_ns
 
 
@@ -72,12 +79,15 @@ def instant_ns(field: str, value: str) -> int:
 
 def amount_of(field: str, value: TokenAmount, token: str) -> int:
     """Return an amount field in base units of ``token``, at least 1."""
+    of_token = f"an amount of {token}"
+    such_as = f"{of_token} such as 1.5{token}"
     try:
         base_units = parse_amount(value, token)
     except InvalidAmount as error:
-        raise FieldError(field, value, error.expected) from error
-    except InvalidRequest as error:
-        raise FieldError(field, value, f"an amount of {token}") from error
+        expected = such_as if error.expected == of_token else error.expected
+        raise FieldError(field, value, expected) from error
+    except InvalidRequest as error:  # no token of ours
+        raise FieldError(field, value, such_as) from error
     check(field, value, base_units >= 1, f"at least one base unit of {token}")
     return base_units
 

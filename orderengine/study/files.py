@@ -102,7 +102,8 @@ def _read(path: str) -> polars.DataFrame:
     file = Path(path)
     try:
         if not file.is_file():
-            found = "a folder" if file.is_dir() else "no such file"
+            other = "not a regular file" if file.exists() else "no such file"
+            found = "a folder" if file.is_dir() else other
             raise InvalidData(path, found, "a CSV or Parquet file")
         data = file.read_bytes()
         if not data:

@@ -57,7 +57,7 @@ def progress_of(wanted: bool | Callable[[int, int], None] | None, total: int) ->
         warnings.simplefilter("ignore")  # without ipywidgets tqdm falls back to text and says so
         from tqdm.auto import tqdm  # noqa: PLC0415  (part of the extra study)
 
-    bar: Any = tqdm(total=total, unit=" orders", desc="simulate", leave=False)
+    bar: Any = tqdm(total=total, unit=" orders", desc="simulating", leave=False)
 
     def report(ended: int, _: int) -> None:
         bar.update(ended - bar.n)

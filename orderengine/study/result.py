@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from orderengine.analysis.targets import replacing
 from orderengine.errors import InvalidData, UnknownOrder
 from orderengine.model.events import Event
 from orderengine.model.wire import encode
@@ -28,54 +28,7 @@ if TYPE_CHECKING:
     from orderengine.analysis.summary import Summary
     from orderengine.analysis.timeline import Timeline
 
-__all__ = ["Plots", "Result", "log_lines", "require_writable", "require_writable_folder"]
-
-
-def require_writable(path: str | os.PathLike[str]) -> None:
-    """Check before long work that a file could be written here; nothing is left behind.
-
-    Raises:
-        InvalidData: it could not.
-    """
-    target = Path(path)
-    try:
-        if target.is_dir():
-            raise IsADirectoryError(None, "is a folder")
-        probe = target.with_name(f".{target.name}.{os.getpid()}.part")
-        probe.open("wb").close()
-        probe.unlink()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InvalidData(str(target), reason, "a writable path") from None
-
-
-def require_writable_folder(path: str | os.PathLike[str]) -> None:
-    """Check before long work that a folder is there or could be made; nothing is made.
-
-    Raises:
-        InvalidData: it could not.
-    """
-    target = Path(path)
-    try:
-        there = next(place for place in (target, *target.absolute().parents) if place.exists())
-        if not there.is_dir():
-            raise NotADirectoryError(None, f"{there} is a file")
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise PermissionError(None, f"{there} cannot be written")
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InvalidData(str(target), reason, "a folder that can be written") from None
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """Give a path to write to, and move it to the target if all went well."""
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        yield part
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+__all__ = ["Plots", "Result", "log_lines"]
 
 
 def log_lines(logs: list[list[Event]]) -> Iterator[bytes]:
@@ -238,14 +191,14 @@ class Result:
         target = Path(folder)
         try:
             target.mkdir(parents=True, exist_ok=True)
-            with _replacing(target / "events.jsonl") as part, part.open("wb") as file:
+            with replacing(target / "events.jsonl") as part, part.open("wb") as file:
                 for line in log_lines(self.logs):
                     file.write(line + b"\n")
-            with _replacing(target / "orders.parquet") as part:
+            with replacing(target / "orders.parquet") as part:
                 self.orders.write_parquet(part)
-            with _replacing(target / "scenario.toml") as part:
+            with replacing(target / "scenario.toml") as part:
                 part.write_text(self.scenario.to_toml(), "utf-8")
-            with _replacing(target / "summary.json") as part:
+            with replacing(target / "summary.json") as part:
                 part.write_bytes(msgspec.json.format(msgspec.json.encode(self.figures())) + b"\n")
         except OSError as error:
             reason = error.strerror or str(error)

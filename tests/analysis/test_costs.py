@@ -161,6 +161,54 @@ def test_earlier_landed_attempts_are_failure() -> None:
     assert found["shortfall"] == pytest.approx(0.3)
 
 
+@pytest.mark.parametrize(
+    ("mode", "delay", "failure"),
+    [(Mode.EXACT_IN, 60.0, 140.0), (Mode.EXACT_OUT, 61.520086797, 142.561545859)],
+)
+def test_the_move_between_first_and_last_route_is_failure(
+    mode: Mode, delay: float, failure: float
+) -> None:
+    """Accepted at 150, routed at 149.70, again at 147.60, landed at 147: the retry cost 2.10.
+
+    Exact in: failure 2.10 / 150 = 140 bps, delay (0.30 + 0.60) / 150 = 60 bps. Exact out: failure
+    150 / 147.60 - 150 / 149.70 = 142.5615 bps; delay 150 / 149.70 - 1 + 150 / 147 - 150 / 147.60
+    = 61.5201 bps.
+    """
+    amount = 10**10 if mode is Mode.EXACT_IN else 1_500_000_000
+    order = an_order(amount=amount, mode=mode)
+    quote = Quote(venue="v", pool="p", amount_in=10**10, amount_out=1_500_000_000)
+    log = Log(order, price_x64=x64(0.15)).add(Claimed, START_NS, worker="w")
+    routed(log, START_NS, order, quote, x64(0.1497))
+    log.add(
+        AttemptFailed,
+        START_NS + MS,
+        attempt=1,
+        code="SLIPPAGE",
+        reason="",
+        retry_at_ns=START_NS + MS,
+        network_fee=0,
+    )
+    routed(log, START_NS + MS, order, quote, x64(0.1476), attempt=2)
+    submitted(log, START_NS + MS, quote, 0, attempt=2)
+    log.add(
+        Confirmed,
+        START_NS + 2 * MS,
+        attempt=2,
+        signature="s",
+        slot=1,
+        landed_at_ns=START_NS + 2 * MS,
+        amount_in=quote.amount_in,
+        amount_out=quote.amount_out,
+        fee_in=0,
+        fee_out=0,
+        network_fee=0,
+        reference_price_x64=x64(0.147),
+    )
+    found = costs(log)
+    assert (found["delay"], found["failure"]) == pytest.approx((delay, failure))
+    assert sum(found[part] for part in PARTS) == pytest.approx(found["shortfall"], abs=1e-9)
+
+
 def failed_log(mode: Mode, price_end: float, network_fee: int = 0) -> Log:
     """Return an order for 10 SOL or 1,500 USDC at 150 that fails when the price is another."""
     amount = 10**10 if mode is Mode.EXACT_IN else 1_500_000_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from orderengine.analysis.in_flight import OPEN_STATUSES
 from orderengine.analysis.latency import STAGES
 from orderengine.analysis.tables import order_table
 from orderengine.model.events import Event
-from tests.analysis.logs import an_order, filled_log, seeded_logs
+from tests.analysis.logs import an_order, filled_log, seeded_logs, x64
 from tests.analysis.test_summary import only_failed
 
 Logs = list[list[Event]]
@@ -51,6 +52,43 @@ def test_chart_renders(chart: str, logs: str) -> None:
     assert svg.startswith("<svg")
     assert "NaN" not in svg
     assert 'id="x-' in svg or " id=" not in svg
+
+
+def encoded(chart: plots.AnyChart) -> str:
+    """Return a chart's specification as text."""
+    return json.dumps(chart.to_dict())
+
+
+def test_latency_curves_stay_level_where_no_order_lies() -> None:
+    """Steps, in the order of the shares, draw no straight line across a gap."""
+    curves = plots.latency(order_table(seeded_logs(200))).to_dict()["vconcat"][1]
+    assert curves["mark"]["interpolate"] == "step-after"
+    assert curves["encoding"]["order"]["field"] == "percent"
+
+
+def test_fills_say_that_they_are_grouped() -> None:
+    """Who reads the chart knows that a point is a mean."""
+    assert "fills are grouped, a point is their mean" in encoded(
+        plots.price(order_table(seeded_logs(200)))
+    )
+
+
+def test_flat_price_has_a_plain_axis() -> None:
+    """A price that stands still is in the middle, without the noise of floats."""
+    log = filled_log(an_order(), price=x64(0.0818), amounts=(10**10, 818_000_000)).events
+    told = encoded(plots.price(order_table([log])))
+    assert '"price": 81.8}' in told or '"price": 81.8,' in told
+    assert "81.7999" not in told
+    svg = plots.to_svg(plots.price(order_table([log])))
+    assert ">81.80<" in svg
+
+
+def test_one_order_is_no_plural_in_charts() -> None:
+    """One is one order."""
+    table = order_table([filled_log(an_order(), price=2**63, amounts=(10, 5)).events])
+    assert "1 filled order" in encoded(plots.venues(table))
+    assert "1 orders" not in encoded(plots.shortfall(table))
+    assert "1 filled orders" not in encoded(plots.venues(table))
 
 
 def test_timeline_chart_renders() -> None:

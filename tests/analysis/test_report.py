@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from orderengine.analysis.report import ReportFacts, render_report, write_report
 from orderengine.analysis.tables import order_table
+from orderengine.analysis.targets import replaceable
 from orderengine.errors import InvalidData
 from orderengine.model.events import Event
 from tests.analysis.logs import an_order, filled_log, seeded_logs
@@ -99,6 +101,33 @@ def test_report_replaces_the_file_whole(tmp_path: Path) -> None:
     assert written == target
     assert target.read_text("utf-8").startswith("<!doctype html>")
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_links_stay_and_their_file_is_replaced(tmp_path: Path) -> None:
+    """A link to a page elsewhere still leads there, to the new page."""
+    (tmp_path / "pages").mkdir()
+    real, link = tmp_path / "pages" / "real.html", tmp_path / "link.html"
+    real.write_text("old")
+    link.symlink_to(real)
+    written = write_report(link, title="t", facts=ReportFacts(), logs=[], table=order_table([]))
+    assert written == link
+    assert link.is_symlink()
+    assert real.read_text("utf-8").startswith("<!doctype html>")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["link.html", "pages", "real.html"]
+
+
+def test_only_regular_files_are_replaced(tmp_path: Path) -> None:
+    """A pipe, a device, a loop of links and no path at all are refused, and stay."""
+    pipe, loop, to_device = (tmp_path / name for name in ("pipe", "loop", "device"))
+    os.mkfifo(pipe)
+    loop.symlink_to(loop)
+    to_device.symlink_to("/dev/null")
+    for path in (pipe, loop, to_device, "/dev/null", ""):
+        with pytest.raises(InvalidData, match="a writable path"):
+            write_report(path, title="t", facts=ReportFacts(), logs=[], table=order_table([]))
+    assert pipe.is_fifo()
+    assert to_device.is_symlink()
+    assert replaceable(tmp_path / "new") == (tmp_path / "new").resolve()
 
 
 def test_text_that_is_no_unicode_is_written(tmp_path: Path) -> None:

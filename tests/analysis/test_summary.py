@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 from hypothesis import given, settings
 
+from orderengine.analysis.costs import Shortfall
 from orderengine.analysis.report_figures import notebook_summary
 from orderengine.analysis.summary import render_summary, summarise
 from orderengine.analysis.tables import order_table
@@ -62,10 +66,55 @@ def test_text_of_failed_orders_says_why() -> None:
     assert text.split("\n")[0].startswith("2 orders in 0.001 s")
 
 
+def test_big_figures_keep_their_columns() -> None:
+    """Figures of millions stand apart, and a cost that rounds to nothing has no sign."""
+    found = summarise(order_table(seeded_logs(40)))
+    parts: dict[str, float | None] = {
+        "price_impact": -0.001,
+        "fees": 494_104.72,
+        "delay": -20_261_555.5,
+        "failure": 1e15,
+    }
+    huge = replace(
+        found,
+        orders=10_000_000,
+        confirmed=10_000_000,
+        shortfall_bps=Shortfall(
+            mean=-99_999_999.4, p50=-999_999.99, p95=744_131_534.0, parts=parts
+        ),
+        venues={"a_venue_of_a_long_name": 10_000_000},
+    )
+    lines = render_summary(huge).split("\n")
+    assert max(map(len, lines)) <= 80
+    told = {line[:29].strip(): line[29:].split() for line in lines if "  " in line}
+    assert told["shortfall in all"] == ["-99,999,999", "-999,999.99", "7.441e+08"]
+    assert told["price impact in the pools"] == ["0.00"]
+    assert told["failed attempts and orders"] == ["1e+15"]
+    assert any("a_venue_of_a_lon… 10,000,000" in line for line in lines)
+    assert "-0.00" not in notebook_summary(huge)
+
+
+def test_one_order_is_no_plural() -> None:
+    """One is one order, in text and page."""
+    found = summarise(order_table([filled_log(an_order(), price=2**63, amounts=(10, 5)).events]))
+    assert str(found).startswith("1 order in 0.015 s")
+    assert "filled, of 1 order<" in notebook_summary(found)
+
+
+def test_notebook_tables_align_by_themselves() -> None:
+    """Jupyter aligns all cells right; ours say their side inline."""
+    html = notebook_summary(summarise(order_table(seeded_logs(50))))
+    cells = re.findall(r"<t[dh]\b[^>]*>", html)
+    assert cells
+    assert all("text-align" in cell for cell in cells)
+    assert all(('class="n"' in cell) == ("text-align:right" in cell) for cell in cells)
+    assert '<table style="width:100%">' in html
+
+
 def test_summary_prints_as_its_text_and_shows_in_a_notebook() -> None:
     """``str`` is the rendered table; the notebook form holds the same figures and needs no page."""
     found = summarise(order_table(seeded_logs(50)))
-    assert str(found) == render_summary(found)
+    assert str(found) == repr(found) == render_summary(found)
     html = notebook_summary(found, "a lead")
     assert "<p>a lead</p>" in html
     assert html.count('class="tile"') == 6

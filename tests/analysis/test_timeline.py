@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 
@@ -30,7 +32,9 @@ def test_phases_follow_one_another(logs: list[list[Event]]) -> None:
         assert [line.event for line in told.lines] == [
             str(event.__struct_config__.tag) for event in log
         ]
-        assert str(told)
+        assert repr(told) == str(told) != ""
+        cells = re.findall(r"<t[dh]\b[^>]*>", told._repr_html_())
+        assert all("text-align" in cell for cell in cells)
         assert "<script" not in told._repr_html_()
 
 

@@ -763,7 +763,7 @@ def test_a_worker_that_comes_back_to_an_order_that_ended_is_told() -> None:
 
 
 def test_a_send_that_hangs_does_not_hide_the_outcome() -> None:
-    """The bytes may have arrived: after one resend interval the chain is asked what became of it."""
+    """The bytes may have arrived: after one resend interval the chain is asked about them."""
     desk = Desk(cluster=Cluster(send_ns=10_000 * SECOND))
     end = virtualtime.run(desk.execute)
     assert end.is_terminal

@@ -14,6 +14,7 @@ from orderengine.analysis.latency import STAGE_WORDS, STAGES, nearest_rank
 from orderengine.analysis.plots import theme
 from orderengine.analysis.plots.theme import HEIGHT, WIDTH, AnyChart
 from orderengine.analysis.summary import venue_counts
+from orderengine.analysis.wording import count
 
 __all__ = ["latency", "shortfall", "venues"]
 
@@ -24,7 +25,8 @@ _VENUES_SHOWN = 10
 def latency(table: pl.DataFrame) -> AnyChart:
     """Draw, for each stage, the share of filled orders that were through it within x ms.
 
-    Above it, the mean stages of a filled order one after another.
+    Above it, the mean stages of a filled order one after another. The curves are steps: where no
+    order lies, for example between no earlier attempt and the first ones, they stay level.
     """
     heading = "How long each stage takes"
     filled = table.filter(pl.col("status") == "confirmed")
@@ -34,7 +36,7 @@ def latency(table: pl.DataFrame) -> AnyChart:
     means: list[dict[str, Any]] = []
     for place, stage in enumerate((*STAGES, "total")):
         ordered, words = filled[f"{stage}_ns"].sort(), STAGE_WORDS[stage]
-        for percent in (*range(0, 99, 2), 99, 100):
+        for percent in range(101):
             ms = (nearest_rank(ordered, percent) or 0) / 1e6
             points.append({"stage": words, "percent": percent, "ms": ms})
         mean_ms = float(ordered.sum()) / len(ordered) / 1e6
@@ -54,8 +56,9 @@ def latency(table: pl.DataFrame) -> AnyChart:
     )
     curves = (
         alt.Chart(alt.InlineData(values=points))
-        .mark_line(strokeWidth=2.2)
+        .mark_line(strokeWidth=2.2, interpolate="step-after")
         .encode(
+            order="percent:Q",
             x=alt.X(
                 "ms:Q",
                 title="ms, on a logarithmic scale from 1 ms up",
@@ -96,7 +99,10 @@ def shortfall(table: pl.DataFrame) -> AnyChart:
     found = orders.group_by(bucket=bucket).agg(pl.len().alias("orders"), *means).sort("bucket")
     rows = found.with_columns(
         size=pl.Series(
-            [_range(edges, b) + f"|{n:,} orders" for b, n in found["bucket", "orders"].iter_rows()]
+            [
+                _range(edges, b) + f"|{count(n, 'order')}"
+                for b, n in found["bucket", "orders"].iter_rows()
+            ]
         )
     )
     bars = [
@@ -204,7 +210,7 @@ def venues(table: pl.DataFrame) -> AnyChart:
     bars = base.mark_bar(height={"band": 0.7}).encode(color=alt.Color("colour:N", scale=None))
     text = base.mark_text(align="left", dx=6, fontSize=12, color=palette.INK).encode(text="told:N")
     splits = "; grey bars were split over several venues" if any("+" in v for v in counts) else ""
-    told = f"{filled:,} filled orders{splits}"
+    told = f"{count(filled, 'filled order')}{splits}"
     return theme.themed(
         alt.layer(
             bars, text, width=WIDTH - 190, height={"step": 28}, title=theme.title(heading, told)

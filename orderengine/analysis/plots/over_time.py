@@ -92,8 +92,8 @@ def price(table: pl.DataFrame, market: str | None = None) -> AnyChart:
             ),
         ]
     ).drop_nulls()
-    line, fills = _binned(rows)
-    y = alt.Y("price:Q", title=f"{quote} for 1 {base}", scale=alt.Scale(zero=False))
+    line, fills, width_s = _binned(rows)
+    y = alt.Y("price:Q", title=f"{quote} for 1 {base}", scale=_scale([*line, *fills]))
     x = alt.X("s:Q", title="s since the first order", scale=alt.Scale(nice=False))
     colour = theme.colour(
         "series", [_REFERENCE_WORDS, *names.values()], [palette.INK, *palette.SIDES.values()]
@@ -108,7 +108,10 @@ def price(table: pl.DataFrame, market: str | None = None) -> AnyChart:
         .mark_circle(size=32, opacity=0.8)
         .encode(x=x, y=y, color=colour)
     )
-    told = f"{base}/{quote}: what orders saw when accepted and at the end, and what fills paid"
+    told = (
+        f"{base}/{quote}: what orders saw when accepted and at the end; fills are grouped, a point "
+        f"is their mean within {width_s:.2g} s"
+    )
     return theme.themed(
         alt.layer(dots, reference, width=WIDTH, height=HEIGHT, title=theme.title(heading, told))
     )
@@ -122,8 +125,22 @@ def _seconds(instant: pl.Expr) -> pl.Expr:
     return (instant - pl.col("accepted_at").min()).dt.total_nanoseconds() / 1e9
 
 
-def _binned(rows: pl.DataFrame) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return reference prices and fills, one row a span of time and series, ``s`` its middle."""
+def _scale(points: list[dict[str, Any]]) -> alt.Scale:
+    """Return the scale of prices; a price that stands still is shown between 0.1 % around it."""
+    prices = [float(point["price"]) for point in points]
+    low, high = min(prices), max(prices)
+    if high - low > 1e-6 * high:
+        return alt.Scale(zero=False)
+    return alt.Scale(zero=False, nice=True, domain=[0.999 * low, 1.001 * high])
+
+
+def _binned(
+    rows: pl.DataFrame,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], float]:
+    """Return reference prices and fills, one row a span of time and series, and a span's length.
+
+    ``s`` is a span's middle. Prices have nine digits: what is beyond them is noise of the floats.
+    """
     last_s = float(rows.select(pl.col("s").max()).item())
     width_s = max(1e-9, last_s) / _BINS
     span = (pl.col("s") / width_s).floor().clip(0, _BINS - 1).alias("span")
@@ -132,11 +149,11 @@ def _binned(rows: pl.DataFrame) -> tuple[list[dict[str, Any]], list[dict[str, An
     found = (
         rows.sort("s")
         .group_by([span, "series"], maintain_order=True)
-        .agg(price=price.otherwise(pl.col("price").mean()))
+        .agg(price=price.otherwise(pl.col("price").mean()).round_sig_figs(9))
         .with_columns(s=(pl.col("span") + 0.5) * width_s)
         .drop("span")
     )
-    return found.filter(is_reference).to_dicts(), found.filter(~is_reference).to_dicts()
+    return found.filter(is_reference).to_dicts(), found.filter(~is_reference).to_dicts(), width_s
 
 
 def timeline(log: Sequence[Event]) -> AnyChart:
