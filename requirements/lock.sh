@@ -9,7 +9,10 @@ lock() {
     uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
         --custom-compile-command "make lock" pyproject.toml "$@" --output-file "requirements/$out"
 }
-lock all.txt --all-extras --group build --group dev --group lab
+lock all.txt --all-extras --group build --group dev --group lab \
+    --group conformance --group bench
 lock study.txt --extra study --group build --constraint requirements/all.txt
 lock dev.txt --extra study --group build --group dev --constraint requirements/all.txt
 lock lab.txt --extra study --group build --group lab --constraint requirements/all.txt
+lock conformance.txt --group build --group conformance --constraint requirements/all.txt
+lock bench.txt --extra study --group build --group dev --group bench --constraint requirements/all.txt

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from orderengine.virtualtime.backend import NAME, NoVirtualTime, register, run_in
-from orderengine.virtualtime.kernel import Cancelled, Deadlock, Kernel, current_kernel
+from orderengine.virtualtime.backend import register, run_in
+from orderengine.virtualtime.errors import Cancelled, Deadlock, NoVirtualTime
+from orderengine.virtualtime.kernel import NAME, Kernel, current_kernel
 
 __all__ = ["NAME", "Cancelled", "Deadlock", "NoVirtualTime", "now_ns", "register", "run"]
 

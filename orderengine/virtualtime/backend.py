@@ -1,8 +1,8 @@
 """Give anyio a backend whose clock jumps.
 
 ``register`` is the one place that touches anyio's inside: its table of loaded backends. Everything
-else is the public ``anyio.abc.AsyncBackend``. What has no virtual time (threads, sockets, files,
-processes, signals) raises ``NoVirtualTime``, which says what to do instead.
+else is the public ``anyio.abc.AsyncBackend``. What has no virtual time is refused: see
+``refusals.py``.
 """
 
 from __future__ import annotations
@@ -10,40 +10,40 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import copy_context
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import anyio.abc
-import sniffio
 from anyio._core import _eventloop
 from anyio.abc._tasks import get_callable_name
 from anyio.lowlevel import RunVar
 
+from orderengine.virtualtime.errors import Cancelled
 from orderengine.virtualtime.groups import TaskGroup
 from orderengine.virtualtime.info import info_of
 from orderengine.virtualtime.kernel import (
-    Cancelled,
+    NAME,
     Kernel,
+    checkpoint,
     current_kernel,
     current_task,
+    current_time,
     give_way,
-    park,
-    sleep_ns,
-    to_ns,
+    sleep,
 )
+from orderengine.virtualtime.refusals import RealWorldRefused
 from orderengine.virtualtime.scopes import CancelScope
 from orderengine.virtualtime.sync import (
     CapacityLimiter,
     Event,
     Lock,
     Semaphore,
-    checkpoint,
     raise_if_cancelled,
+    wait_in,
 )
+from orderengine.virtualtime.tasks import MainTask
 
-__all__ = ["NAME", "NoVirtualTime", "VirtualTimeBackend", "register", "run_in"]
-
-NAME = "virtualtime"
+__all__ = ["VirtualTimeBackend", "register", "run_in"]
 
 T = TypeVar("T")
 
@@ -51,32 +51,10 @@ _thread_limiter: RunVar[CapacityLimiter] = RunVar("virtualtime_thread_limiter")
 """Nothing runs in threads here; code that asks for their number gets anyio's usual one."""
 
 
-class NoVirtualTime(RuntimeError):
-    """Say that something waits on the real world, which a jumping clock cannot wait for."""
-
-
-def _no(what: str, instead: str) -> Callable[..., NoReturn]:
-    def refuse(*_: object, **__: object) -> NoReturn:
-        raise NoVirtualTime(f"{what} has no virtual time: {instead}")
-
-    return refuse
-
-
-def _no_async(what: str, instead: str) -> Callable[..., Awaitable[NoReturn]]:
-    async def refuse(*_: object, **__: object) -> NoReturn:
-        raise NoVirtualTime(f"{what} has no virtual time: {instead}")
-
-    return refuse
-
-
-_THREADS = "call the function directly, or run this code on asyncio"
-_SOCKETS = "put an in-memory stream in its place, or run this code on asyncio"
-_PROCESSES = "run it before or after the simulation, or run this code on asyncio"
-
-
 def register() -> None:
     """Make anyio know the backend by its name; may be called any number of times."""
-    _eventloop.loaded_backends[NAME] = VirtualTimeBackend
+    # mypy does not see that the methods it misses are set by RealWorldRefused.
+    _eventloop.loaded_backends[NAME] = VirtualTimeBackend  # type: ignore[type-abstract]
 
 
 def run_in(kernel: Kernel, function: Callable[..., Awaitable[T]], args: tuple[object, ...]) -> T:
@@ -90,16 +68,11 @@ def run_in(kernel: Kernel, function: Callable[..., Awaitable[T]], args: tuple[ob
             with CancelScope(shield=True):
                 await kernel.close_asyncgens()
 
-    before, sniffio.thread_local.name = sniffio.thread_local.name, NAME
-    try:
-        task = kernel.spawn(main(), get_callable_name(function), None, copy_context())
-        result: T = kernel.run(task)
-        return result
-    finally:
-        sniffio.thread_local.name = before
+    result: T = kernel.run(MainTask(main(), get_callable_name(function), copy_context()))
+    return result
 
 
-class VirtualTimeBackend(anyio.abc.AsyncBackend):
+class VirtualTimeBackend(RealWorldRefused):
     """Implement anyio's backend; see there."""
 
     @classmethod
@@ -119,9 +92,9 @@ class VirtualTimeBackend(anyio.abc.AsyncBackend):
     def current_token(cls) -> object:
         return current_kernel()
 
-    @classmethod
-    def current_time(cls) -> float:
-        return current_kernel().now_ns / 1e9
+    current_time = staticmethod(current_time)
+    # Awaited at once, so it need not be a coroutine.
+    sleep = staticmethod(sleep)  # type: ignore[assignment]
 
     @classmethod
     def cancelled_exception_class(cls) -> type[BaseException]:
@@ -129,7 +102,7 @@ class VirtualTimeBackend(anyio.abc.AsyncBackend):
 
     @classmethod
     async def checkpoint(cls) -> None:
-        await checkpoint()
+        await checkpoint(current_kernel(), current_task())
 
     @classmethod
     async def checkpoint_if_cancelled(cls) -> None:
@@ -138,17 +111,6 @@ class VirtualTimeBackend(anyio.abc.AsyncBackend):
     @classmethod
     async def cancel_shielded_checkpoint(cls) -> None:
         await give_way(current_kernel(), current_task())
-
-    @classmethod
-    async def sleep(cls, delay: float) -> None:
-        if delay == math.inf:
-            await sleep_ns(None)
-            return
-        wait_ns = to_ns(delay)
-        if wait_ns > 0:
-            await sleep_ns(wait_ns)
-        else:
-            await checkpoint()
 
     @classmethod
     def create_cancel_scope(
@@ -200,9 +162,7 @@ class VirtualTimeBackend(anyio.abc.AsyncBackend):
 
     @classmethod
     async def wait_all_tasks_blocked(cls) -> None:
-        kernel, task = current_kernel(), current_task()
-        kernel.idle_waiters.append(task)
-        await park(kernel, task)
+        await wait_in(current_kernel().idle_waiters)
 
     @classmethod
     def current_default_thread_limiter(cls) -> CapacityLimiter:
@@ -218,30 +178,3 @@ class VirtualTimeBackend(anyio.abc.AsyncBackend):
         from orderengine.virtualtime.testing import TestRunner  # noqa: PLC0415  (needs pytest)
 
         return TestRunner(options)
-
-    run_sync_in_worker_thread = _no_async("a worker thread", _THREADS)
-    check_cancelled = _no("a worker thread", _THREADS)
-    run_async_from_thread = _no("a call from a thread", _THREADS)
-    run_sync_from_thread = _no("a call from a thread", _THREADS)
-    run_sync_soon = _no("a call from a thread", _THREADS)
-    open_process = _no_async("a process", _PROCESSES)
-    setup_process_pool_exit_at_shutdown = _no("a process", _PROCESSES)
-    connect_tcp = _no_async("a socket", _SOCKETS)
-    connect_unix = _no_async("a socket", _SOCKETS)
-    create_tcp_listener = _no("a socket", _SOCKETS)
-    create_unix_listener = _no("a socket", _SOCKETS)
-    create_udp_socket = _no_async("a socket", _SOCKETS)
-    create_unix_datagram_socket = _no_async("a socket", _SOCKETS)
-    getaddrinfo = _no_async("a name lookup", _SOCKETS)
-    getnameinfo = _no_async("a name lookup", _SOCKETS)
-    wait_readable = _no_async("a file descriptor", _SOCKETS)
-    wait_writable = _no_async("a file descriptor", _SOCKETS)
-    notify_closing = _no("a file descriptor", _SOCKETS)
-    wrap_listener_socket = _no_async("a socket", _SOCKETS)
-    wrap_stream_socket = _no_async("a socket", _SOCKETS)
-    wrap_unix_stream_socket = _no_async("a socket", _SOCKETS)
-    wrap_udp_socket = _no_async("a socket", _SOCKETS)
-    wrap_connected_udp_socket = _no_async("a socket", _SOCKETS)
-    wrap_unix_datagram_socket = _no_async("a socket", _SOCKETS)
-    wrap_connected_unix_datagram_socket = _no_async("a socket", _SOCKETS)
-    open_signal_receiver = _no("a signal", "send the event yourself, or run this code on asyncio")

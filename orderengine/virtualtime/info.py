@@ -6,7 +6,7 @@ import weakref
 
 import anyio
 
-from orderengine.virtualtime.kernel import Task
+from orderengine.virtualtime.tasks import Task
 
 __all__ = ["info_of"]
 
@@ -15,7 +15,7 @@ class _TaskInfo(anyio.TaskInfo):
     __slots__ = ("_task",)
 
     def __init__(self, task: Task) -> None:
-        super().__init__(task.id, task.host_id, task.name, task.coro)
+        super().__init__(task.id, task.parent_id, task.name, task.coro)
         self._task = weakref.ref(task)
 
     def has_pending_cancellation(self) -> bool:

@@ -1,100 +1,81 @@
 """Run coroutines on a clock that jumps: the loop under the anyio backend.
 
-Theory of operation. A task is a coroutine with a context and a cancel scope. A task that waits has
-registered itself somewhere (a timer, the waiters of an event) and yields to the kernel; whoever
-ends the wait puts it at the end of the ready queue. When no task is ready, the clock moves to the
-earliest timer. Time is an integer of nanoseconds from 0. Timers are ordered by ``(when, sequence)``,
-so those set first for an instant fire first, and nothing else decides an order: no hash, no id, no
-real clock. The same program therefore takes the same steps everywhere.
+Theory of operation. A task that waits has registered itself somewhere (a timer, the waiters of an
+event) and yields to the kernel; whoever ends the wait puts it at the end of the ready queue. When
+no task is ready, the clock moves to the earliest timer. Time is an integer of nanoseconds from 0.
+Timers are ordered by ``(when, sequence)``: a heap holds the instants, and each instant the timers
+set for it, first come, first served. Nothing else decides an order: no hash, no id, no real clock.
+The same program therefore takes the same steps everywhere.
 
 Cancellation is level-triggered: as long as a scope around a task is cancelled, every wait that the
 task begins or is in ends with ``Cancelled``. A task whose wait was already over keeps what it was
 given; a lock or an item handed to it is never lost.
+
+However a run ends, ``unwind`` then ends the tasks that are left, as a cancelled scope around them
+all would that no shield keeps out, so that no coroutine stays behind half-done.
 """
 
 from __future__ import annotations
 
-import math
+import logging
 import sys
-import threading
-import types
+import threading  # noqa: TID251  (each thread may drive a kernel of its own)
 import weakref
 from collections import deque
-from collections.abc import AsyncGenerator, Coroutine, Generator
-from contextvars import Context, copy_context
+from collections.abc import AsyncGenerator, Awaitable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from orderengine.virtualtime.scopes import CancelScope
+import sniffio
 
-__all__ = ["Cancelled", "Deadlock", "Kernel", "Task", "current_kernel", "current_task", "give_way", "park", "sleep_ns"]
+from orderengine.virtualtime.errors import Cancelled, Deadlock, NoVirtualTime
+from orderengine.virtualtime.tasks import MainTask, Outcome, Task
 
-_NS = 1_000_000_000
-_UNWIND_STEPS_MAX = 1_000_000
+__all__ = [
+    "NAME",
+    "Kernel",
+    "checkpoint",
+    "current_kernel",
+    "current_task",
+    "current_time",
+    "give_way",
+    "park",
+    "sleep",
+    "to_ns",
+    "wake_all",
+]
+
+NAME = "virtualtime"
+"""What anyio and sniffio know the backend by."""
+
+NS = 1_000_000_000
+"""Nanoseconds in a second."""
+_STALE_MAX = 1_000
+_INTERRUPTS_MAX = 100
+"""How often a task that is being ended may wait once more before its coroutine is closed."""
+
+_NO_LOOP = "no virtual-time loop is running in this thread"
+_NO_TASK = "no virtual-time task is running"
+
+_log = logging.getLogger(__name__)
 
 
-class Cancelled(BaseException):
-    """Be raised in a task where it waits, because a scope around it was cancelled."""
+class _Pause(tuple[object, ...]):
+    """Yield its one item to the kernel when awaited.
+
+    A coroutine would do the same with 200 bytes a waiting task; a tuple's iterator has 48.
+    """
+
+    __slots__ = ()
+    __await__ = tuple.__iter__
 
 
-class Deadlock(RuntimeError):
-    """Say that every task waits for another one and no timer is set; names them and their places."""
+_WAITS = object()
+"""What a task yields when it waits for the kernel, and nobody else yields."""
 
-
-class Task:
-    """Hold a coroutine and where it stands."""
-
-    __slots__ = (
-        "__weakref__",
-        "context",
-        "coro",
-        "error",
-        "host_id",
-        "id",
-        "is_parked",
-        "name",
-        "on_done",
-        "scope",
-        "timer",
-        "waiters",
-    )
-
-    def __init__(
-        self,
-        number: int,
-        coro: Coroutine[Any, Any, Any],
-        name: str,
-        context: Context,
-        scope: CancelScope | None,
-    ) -> None:
-        self.id = number
-        self.coro = coro
-        self.name = name
-        self.context = context
-        self.scope = scope
-        self.host_id: int | None = None
-        self.error: BaseException | None = None
-        """What to raise in the task when it runs next."""
-        self.is_parked = False
-        self.timer = 0
-        """The sequence number of the timer that will wake it; 0 for none."""
-        self.waiters: dict[Task, None] | None = None
-        """Where it waits, to be taken out if it is cancelled."""
-        self.on_done: Any = None
-        """Called with (task, error) at the end."""
-
-    def where(self) -> str:
-        """Return the innermost place of the coroutine outside this backend and anyio."""
-        found, awaited = "not started", self.coro
-        while awaited is not None:
-            frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)
-            if frame is not None:
-                module = frame.f_globals.get("__name__", "")
-                if not module.startswith(("anyio", "orderengine.virtualtime")):
-                    found = f"{frame.f_code.co_qualname} at {frame.f_code.co_filename}:{frame.f_lineno}"
-            awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
-        return found
+_PAUSE: Awaitable[None] = _Pause((_WAITS,))  # type: ignore[assignment]  # any iterator will do
 
 
 class _Running(threading.local):
@@ -108,7 +89,7 @@ def current_kernel() -> Kernel:
     """Return the kernel that runs in this thread; raises RuntimeError if there is none."""
     kernel = _running.kernel
     if kernel is None:
-        raise RuntimeError("no virtual-time loop is running in this thread")
+        raise RuntimeError(_NO_LOOP)
     return kernel
 
 
@@ -116,51 +97,90 @@ def current_task() -> Task:
     """Return the task that runs now; raises RuntimeError outside of one."""
     task = current_kernel().current
     if task is None:
-        raise RuntimeError("no virtual-time task is running")
+        raise RuntimeError(_NO_TASK)
     return task
 
 
-@types.coroutine
-def park(kernel: Kernel, task: Task) -> Generator[None, None, None]:
-    """Wait until woken; the task has registered itself where it will be woken.
+def current_time() -> float:
+    """Return the virtual time in seconds."""
+    kernel = _running.kernel
+    return current_kernel().now_ns / NS if kernel is None else kernel.now_ns / NS
+
+
+def sleep(seconds: float) -> Awaitable[None]:
+    """Wait for some time, rounded to the nearest nanosecond; with 0, let others run.
 
     Raises:
         Cancelled: a scope around the task is cancelled, before or meanwhile.
     """
-    task.is_parked = True
-    if kernel.cancelled_scopes and task.scope is not None and task.scope.is_effectively_cancelled:
-        kernel.interrupt(task)
-    yield
-
-
-@types.coroutine
-def give_way(kernel: Kernel, task: Task) -> Generator[None, None, None]:
-    """Let the tasks that are ready now run first; does not look at cancellation."""
-    kernel.ready.append(task)
-    yield
-
-
-@types.coroutine
-def sleep_ns(wait_ns: int | None) -> Generator[None, None, None]:
-    """Wait for a number of nanoseconds above 0, or for ever.
-
-    Raises:
-        Cancelled: as ``park`` does.
-    """
     kernel = _running.kernel
     task = None if kernel is None else kernel.current
     if kernel is None or task is None:
-        raise RuntimeError("no virtual-time task is running")
-    if wait_ns is not None:
-        task.timer = kernel.set_timer(task, kernel.now_ns + wait_ns)
+        raise RuntimeError(_NO_TASK)
+    try:
+        wait_ns = round(seconds * NS)
+    except OverflowError:  # later than any time
+        return park(kernel, task)
+    if wait_ns <= 0:
+        return checkpoint(kernel, task)
+    when_ns = kernel.now_ns + wait_ns
+    if when_ns in kernel.timers:
+        kernel.set_timer(task, when_ns)
+    else:  # as a rule; the same without a call
+        kernel.timers[when_ns] = task
+        heappush(kernel.instants, when_ns)
+        task.timer = when_ns
     task.is_parked = True
-    if kernel.cancelled_scopes and task.scope is not None and task.scope.is_effectively_cancelled:
+    if kernel.cancelled_scopes and kernel.is_to_end(task):
         kernel.interrupt(task)
-    yield
+    return _PAUSE
+
+
+def park(kernel: Kernel, task: Task) -> Awaitable[None]:
+    """Wait until woken; the task has registered itself where it will be woken.
+
+    Raises:
+        Cancelled: as ``sleep`` does.
+    """
+    task.is_parked = True
+    if kernel.cancelled_scopes and kernel.is_to_end(task):
+        kernel.interrupt(task)
+    return _PAUSE
+
+
+def give_way(kernel: Kernel, task: Task) -> Awaitable[None]:
+    """Let the tasks that are ready now run first; does not look at cancellation."""
+    if kernel.interrupts is None or kernel.may_go_on(task):
+        kernel.ready.append(task)
+    return _PAUSE
+
+
+async def checkpoint(kernel: Kernel, task: Task) -> None:
+    """Let the tasks that are ready now run first.
+
+    Raises:
+        Cancelled: as ``sleep`` does.
+    """
+    await give_way(kernel, task)
+    if kernel.cancelled_scopes and kernel.is_to_end(task):
+        raise kernel.cancellation(task)
+
+
+def wake_all(kernel: Kernel, waiters: dict[Task, None]) -> None:
+    """Wake all who wait, in the order in which they came."""
+    for task in waiters:
+        kernel.wake(task)
+    waiters.clear()
+
+
+class _TimerTarget(Protocol):
+    timer: int
+
+    def fire(self, kernel: Kernel) -> None: ...
 
 
 class Kernel:
-    """Run tasks and timers; ``run`` drives it until a task has ended."""
+    """Run tasks and timers, until told that an outcome is there."""
 
     def __init__(self) -> None:
         self.now_ns = 0
@@ -170,41 +190,28 @@ class Kernel:
         """Every task that has not ended, in spawn order."""
         self.cancelled_scopes = 0
         """Cancelled scopes that tasks are inside of; while 0, no wait need look for one."""
-        self.idle_waiters: list[Task] = []
+        self.idle_waiters: dict[Task, None] = {}
         """Tasks to wake when nothing else is ready, before the clock moves."""
-        self._timers: list[tuple[int, int, Task | CancelScope]] = []
-        self._sequence = 0
-        self._stale_timers = 0
+        self.interrupts: dict[Task, int] | None = None
+        """How often each task was interrupted since the run is being ended; None before."""
+        self.instants: list[int] = []
+        """A heap of the instants for which timers were set."""
+        self.timers: dict[int, _TimerTarget | dict[_TimerTarget, None]] = {}
+        """At each instant the one target, or more in the order in which they were set."""
+        self._stale_instants = 0
+        """Instants in the heap whose timers were all dropped."""
         self._task_count = 0
-        self._asyncgens: dict[int, weakref.ref[AsyncGenerator[Any, Any]]] = {}
+        self._asyncgens: weakref.WeakValueDictionary[int, AsyncGenerator[Any, Any]] = (
+            weakref.WeakValueDictionary()
+        )
 
-    def spawn(
-        self,
-        coro: Coroutine[Any, Any, Any],
-        name: str,
-        scope: CancelScope | None,
-        context: Context | None = None,
-    ) -> Task:
-        """Make a task and let it start after those that are ready now."""
-        self._task_count += 1
-        task = Task(self._task_count, coro, name, context or copy_context(), scope)
+    # Tasks
+
+    def spawn(self, task: Task) -> None:
+        """Let a task start after those that are ready now."""
+        self._task_count = task.id = self._task_count + 1
         self.tasks[task] = None
         self.ready.append(task)
-        return task
-
-    def set_timer(self, target: Task | CancelScope, when_ns: int) -> int:
-        """Wake a task, or cancel a scope, at an instant; returns the timer's number."""
-        self._sequence += 1
-        heappush(self._timers, (when_ns, self._sequence, target))
-        return self._sequence
-
-    def drop_timer(self) -> None:
-        """Count a timer that no longer matters, and clear the heap when most of it does not."""
-        self._stale_timers += 1
-        if self._stale_timers > 1_000 and self._stale_timers * 2 > len(self._timers):
-            self._timers = [entry for entry in self._timers if entry[2].timer == entry[1]]
-            heapify(self._timers)
-            self._stale_timers = 0
 
     def wake(self, task: Task) -> None:
         """End a task's wait."""
@@ -212,164 +219,240 @@ class Kernel:
         task.waiters = None
         self.ready.append(task)
 
+    def is_to_end(self, task: Task) -> bool:
+        """Return whether every wait of the task ends with ``Cancelled``."""
+        if self.interrupts is not None:
+            return True
+        return task.scope is not None and task.scope.is_effectively_cancelled
+
+    def cancellation(self, task: Task) -> Cancelled:
+        """Return what to raise in a task that is to end."""
+        return Cancelled("the run is over" if task.scope is None else task.scope.reason_found())
+
     def interrupt(self, task: Task) -> None:
-        """End a parked task's wait with ``Cancelled``; does nothing to a task that is not waiting."""
-        if not task.is_parked:
+        """End a parked task's wait with ``Cancelled``; does nothing to one that is not waiting."""
+        if not task.is_parked or (self.interrupts is not None and not self.may_go_on(task)):
             return
         if task.waiters is not None:
             task.waiters.pop(task, None)
         if task.timer:
-            task.timer = 0
-            self.drop_timer()
-        scope = task.scope
-        task.error = Cancelled(scope.reason_found() if scope is not None else "cancelled")
+            self.drop_timer(task)
+        task.error = self.cancellation(task)
         self.wake(task)
 
-    def run(self, main: Task) -> Any:  # noqa: ANN401  (the coroutine's own result)
+    # Timers
+
+    def set_timer(self, target: _TimerTarget, when_ns: int) -> None:
+        """Call ``target.fire`` at a coming instant, after what was set for it before."""
+        target.timer = when_ns
+        found = self.timers.setdefault(when_ns, target)
+        if found is target:
+            heappush(self.instants, when_ns)
+        elif isinstance(found, dict):
+            found[target] = None
+        else:
+            self.timers[when_ns] = {found: None, target: None}
+
+    def drop_timer(self, target: _TimerTarget) -> None:
+        """Take a target's timer back."""
+        when_ns, target.timer = target.timer, 0
+        found = self.timers.get(when_ns)
+        if found is None:
+            return  # it is this instant that is being fired
+        if isinstance(found, dict):
+            del found[target]
+            if found:
+                return
+        del self.timers[when_ns]
+        self._stale_instants += 1
+        if self._stale_instants > _STALE_MAX and self._stale_instants * 2 > len(self.instants):
+            self.instants[:] = self.timers
+            heapify(self.instants)
+            self._stale_instants = 0
+
+    # Running
+
+    def run(self, main: MainTask) -> Any:  # noqa: ANN401  (the coroutine's own result)
         """Run until ``main`` has ended; return its result or raise its error.
 
         Raises:
             Deadlock: no task is ready and no timer is set.
+            KeyboardInterrupt: as itself, not in the exception group that the tasks made of it.
         """
-        outcome: list[tuple[Any, BaseException | None]] = []
-        main.on_done = lambda task, value, error: outcome.append((value, error))
+        self.spawn(main)
         try:
-            self.drive(outcome)
-        except BaseException:
+            self.drive(main.outcome)
+        finally:
             self.unwind()
-            raise
-        value, error = outcome[0]
-        if error is not None:
-            raise error
-        return value
-
-    def drive(self, outcome: list[Any]) -> None:
-        """Run tasks and move the clock until something stands in ``outcome``."""
-        ready, step = self.ready, self.step
-        before, _running.kernel = _running.kernel, self
-        hooks = sys.get_asyncgen_hooks()
-        sys.set_asyncgen_hooks(self._first_iteration, self._finalise)
+        value, error = main.outcome.pop()
+        if error is None:
+            return value
         try:
-            while not outcome:
-                while ready:
-                    step(ready.popleft())
-                    if outcome:
-                        return
-                if self.idle_waiters:
-                    waiting, self.idle_waiters = self.idle_waiters, []
-                    for task in waiting:
-                        if task.is_parked:
-                            self.wake(task)
-                elif not self._advance():
-                    raise Deadlock(self._say_deadlock())
+            raise _interrupt_in(error) or error
         finally:
-            sys.set_asyncgen_hooks(*hooks)
-            _running.kernel = before
+            del error
 
-    def step(self, task: Task) -> None:
-        """Run a task up to its next wait or its end."""
-        self.current = task
-        error = task.error
-        try:
-            if error is None:
-                task.context.run(task.coro.send, None)
-            else:
-                task.error = None
-                task.context.run(task.coro.throw, error)
-        except StopIteration as stop:
-            self._end(task, stop.value, None)
-        except (KeyboardInterrupt, SystemExit) as raised:
-            self._end(task, None, raised)
-            raise
-        except BaseException as raised:  # noqa: BLE001  (a task may end with any error)
-            self._end(task, None, raised)
-        finally:
+    def drive(self, outcome: Outcome) -> None:
+        """Run tasks and move the clock until something stands in ``outcome``.
+
+        Raises:
+            Deadlock: no task is ready and no timer is set.
+        """
+        with self._in_charge():
+            if not self._run_tasks(outcome):
+                places = [(task.name, task.where()) for task in self.tasks]
+                raise Deadlock(self.now_ns, places)
+
+    def _run_tasks(self, outcome: Outcome) -> bool:
+        """Run until there is an outcome; return False if before that no task can go on."""
+        ready = self.ready
+        while not outcome:
+            self.current = task = ready.popleft() if ready else self._next_task()
+            if task is None:
+                return False
+            try:
+                if task.error is None:
+                    yielded = task.context.run(task.send, None)
+                else:
+                    error, task.error = task.error, None
+                    try:
+                        yielded = task.context.run(task.coro.throw, error)
+                    finally:
+                        del error
+                if yielded is not _WAITS:
+                    self._refuse(task, yielded)
+            except StopIteration as stop:
+                self._end(task, stop.value, None)
+            except (KeyboardInterrupt, SystemExit) as raised:
+                self._end(task, None, raised)
+                raise
+            except BaseException as raised:  # noqa: BLE001  (a task may end with any error)
+                self._end(task, None, raised)
+        return True
+
+    def _next_task(self) -> Task | None:
+        """Wake who waits for the others to wait, or move the clock; None if nobody can go on."""
+        if self.idle_waiters:
+            wake_all(self, self.idle_waiters)
+        instants, ready = self.instants, self.ready
+        while instants and not ready:
+            when_ns = heappop(instants)
+            found = self.timers.pop(when_ns, None)
+            if found is None:
+                self._stale_instants -= 1
+                continue
+            self.now_ns = when_ns
+            if isinstance(found, Task):  # as a rule; the same without the queue
+                found.timer = 0
+                found.is_parked = False
+                return found
             self.current = None
-            error = None
+            for target in found if isinstance(found, dict) else [found]:
+                if target.timer:  # one that was fired before may have cancelled this one
+                    target.fire(self)
+        return ready.popleft() if ready else None
 
     def _end(self, task: Task, value: object, error: BaseException | None) -> None:
         self.current = None
         del self.tasks[task]
-        if task.on_done is not None:
-            done, task.on_done = task.on_done, None
-            done(task, value, error)
+        task.end(self, value, error)
 
-    def _advance(self) -> bool:
-        """Move the clock to the earliest timer and fire all of that instant; False without one."""
-        timers = self._timers
-        while timers:
-            when_ns, number, target = heappop(timers)
-            if target.timer != number:
-                self._stale_timers -= 1
-                continue
-            self.now_ns = max(self.now_ns, when_ns)
-            self._fire(target)
-            while timers and timers[0][0] <= when_ns:
-                _, number, target = heappop(timers)
-                if target.timer == number:
-                    self._fire(target)
-                else:
-                    self._stale_timers -= 1
-            return True
-        return False
+    def _refuse(self, task: Task, yielded: object) -> None:
+        """Tell a task that it awaits something that only another event loop could end."""
+        task.error = NoVirtualTime(
+            f"{task.name} awaits {yielded!r}, which virtual time cannot end: use anyio's own "
+            "functions in place of asyncio's or trio's, or run this code on asyncio"
+        )
+        self.ready.append(task)
 
-    def _fire(self, target: Task | CancelScope) -> None:
-        target.timer = 0
-        if isinstance(target, Task):
-            self.wake(target)
-        else:
-            target.cancel("deadline exceeded")
-
-    def _say_deadlock(self) -> str:
-        parked = [f"{task.name} waits in {task.where()}" for task in list(self.tasks)[:10]]
-        more = len(self.tasks) - len(parked)
-        rest = f", and {more} more" if more > 0 else ""
-        return f"every task waits and no timer is set: {'; '.join(parked)}{rest}"
+    @contextmanager
+    def _in_charge(self) -> Iterator[None]:
+        """Make this the kernel of the thread, for us, for sniffio and for async generators."""
+        kernel, name = _running.kernel, sniffio.thread_local.name
+        hooks = sys.get_asyncgen_hooks()
+        _running.kernel, sniffio.thread_local.name = self, NAME
+        sys.set_asyncgen_hooks(self._note_asyncgen, self._finalise_asyncgen)
+        try:
+            yield
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
+            _running.kernel, sniffio.thread_local.name = kernel, name
+            self.current = None
 
     def unwind(self) -> None:
         """End every task that is left, by cancelling it, or by closing it if it will not end."""
+        if not self.tasks:
+            return
+        self.interrupts = {}
+        self.cancelled_scopes += 1
         self.idle_waiters.clear()
-        before, _running.kernel = _running.kernel, self
-        try:
-            for _ in range(_UNWIND_STEPS_MAX):
-                for task in list(self.tasks):
-                    self.interrupt(task)
-                if not self.ready:
-                    break
-                try:
-                    self.step(self.ready.popleft())
-                except (KeyboardInterrupt, SystemExit):
-                    continue
+        with self._in_charge():
             for task in list(self.tasks):
-                task.coro.close()
-            self.tasks.clear()
-            self.ready.clear()
-            self._timers.clear()
-        finally:
-            _running.kernel = before
+                self.interrupt(task)
+            while self.ready:
+                with suppress(KeyboardInterrupt, SystemExit):  # the run is being ended already
+                    self._run_tasks([])
+            for task in list(self.tasks):
+                self._close(task)
+        self.tasks.clear()
+        self.timers.clear()
+        self.instants.clear()
+        self._stale_instants = self.cancelled_scopes = 0
+        self.interrupts = None
+
+    def may_go_on(self, task: Task) -> bool:
+        """Count that a task which is being ended waits once more; False if it did so too often."""
+        if self.interrupts is None:
+            return True
+        self.interrupts[task] = times = self.interrupts.get(task, 0) + 1
+        return times <= _INTERRUPTS_MAX
+
+    def _close(self, task: Task) -> None:
+        self.current = task
+        try:
+            task.context.run(task.coro.close)
+        except BaseException:  # noqa: BLE001  (logged; the other tasks are to be closed too)
+            _log.exception("%s did not let itself be ended", task.name)
+
+    # Async generators
+
+    def _note_asyncgen(self, generator: AsyncGenerator[Any, Any]) -> None:
+        self._asyncgens[id(generator)] = generator
+
+    def _finalise_asyncgen(self, generator: AsyncGenerator[Any, Any]) -> None:
+        """Close a generator that nobody refers to any more, in a task of its own."""
+        self._asyncgens.pop(id(generator), None)
+        self.spawn(Task(_close_asyncgen(generator), "close async generator", copy_context()))
 
     async def close_asyncgens(self) -> None:
         """Close the async generators that were left unfinished."""
         while self._asyncgens:
-            for key, reference in list(self._asyncgens.items()):
-                del self._asyncgens[key]
-                generator = reference()
-                if generator is not None:
-                    await generator.aclose()
+            _, generator = self._asyncgens.popitem()
+            await _close_asyncgen(generator)
 
-    def _first_iteration(self, generator: AsyncGenerator[Any, Any]) -> None:
-        self._asyncgens[id(generator)] = weakref.ref(generator)
 
-    def _finalise(self, generator: AsyncGenerator[Any, Any]) -> None:
-        self._asyncgens.pop(id(generator), None)
-        self.spawn(generator.aclose(), "close async generator", None)
+def _interrupt_in(error: BaseException) -> BaseException | None:
+    """Return the interrupt, if that is what ended the groups."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            if found := _interrupt_in(inner):
+                return found
+    return error if isinstance(error, KeyboardInterrupt | SystemExit) else None
+
+
+async def _close_asyncgen(generator: AsyncGenerator[Any, Any]) -> None:
+    try:
+        await generator.aclose()
+    except Cancelled:
+        pass  # the run is over: the generator cannot wait any more
+    except Exception:  # noqa: BLE001  (logged; nobody awaits a generator's end)
+        _log.exception("ignored: %r raised while it was closed", generator)
 
 
 def to_ns(seconds: float) -> int:
-    """Return nanoseconds, rounded to the nearest; the argument is finite."""
-    return round(seconds * _NS)
+    """Return nanoseconds, rounded to the nearest.
 
-
-def is_forever(seconds: float) -> bool:
-    """Return whether a time never comes."""
-    return seconds == math.inf
+    Raises:
+        OverflowError: the time never comes.
+    """
+    return round(seconds * NS)

@@ -13,7 +13,9 @@ from typing import Self
 
 import anyio
 
-from orderengine.virtualtime.kernel import Cancelled, Kernel, Task, current_kernel, to_ns
+from orderengine.virtualtime.errors import Cancelled
+from orderengine.virtualtime.kernel import Kernel, current_kernel, to_ns
+from orderengine.virtualtime.tasks import Task
 
 __all__ = ["CancelScope"]
 
@@ -26,27 +28,30 @@ class CancelScope(anyio.CancelScope):
         "_cancelled_caught",
         "_deadline",
         "_host",
-        "_is_active",
         "_kernel",
-        "_reason",
         "_shield",
+        "is_active",
         "parent",
+        "reason",
         "tasks",
         "timer",
     )
 
-    def __new__(cls, *, deadline: float = math.inf, shield: bool = False) -> Self:
+    def __new__(cls, **_: object) -> Self:
+        """Make a scope of our own; anyio's method would ask the backend for one."""
         return object.__new__(cls)
 
     def __init__(self, *, deadline: float = math.inf, shield: bool = False) -> None:
-        if math.isnan(deadline):
+        if deadline != deadline:  # noqa: PLR0124  (only NaN differs from itself)
             raise ValueError("deadline must not be NaN")
         self._deadline = deadline
         self._shield = shield
         self._cancel_called = False
         self._cancelled_caught = False
-        self._is_active = False
-        self._reason = ""
+        self.is_active = False
+        """Whether its block is being executed."""
+        self.reason = ""
+        """Why it was cancelled."""
         self._kernel: Kernel | None = None
         self._host: Task | None = None
         self.parent: CancelScope | None = None
@@ -54,22 +59,30 @@ class CancelScope(anyio.CancelScope):
         """Tasks spawned into this scope."""
         self.timer = 0
 
+    @classmethod
+    def of_task(cls, kernel: Kernel, task: Task) -> CancelScope:
+        """Return a new scope around all of a task, inside the one that it was spawned into."""
+        scope = cls()
+        scope._kernel, scope._host, scope.is_active = kernel, task, True
+        _rehome(task, scope)
+        scope.parent = task.home
+        return scope
+
     def __enter__(self) -> Self:
-        if self._is_active or self._host is not None:
+        if self._host is not None:
             raise RuntimeError("Each CancelScope may only be used for a single 'with' block")
         kernel = current_kernel()
         host = kernel.current
         if host is None:
             raise RuntimeError("a cancel scope can only be entered inside a task")
         self._kernel, self._host = kernel, host
-        if self.parent is None:
-            self.parent = host.scope
+        self.parent = host.scope
         host.scope = self
-        self._is_active = True
+        self.is_active = True
         if self._cancel_called:
             kernel.cancelled_scopes += 1
         elif self._deadline != math.inf:
-            self._set_timer()
+            self._set_timer(kernel)
         return self
 
     def __exit__(
@@ -79,7 +92,7 @@ class CancelScope(anyio.CancelScope):
         exc_tb: TracebackType | None,
     ) -> bool:
         kernel, host = self._kernel, self._host
-        if not self._is_active or kernel is None or host is None:
+        if not self.is_active or kernel is None or host is None:
             raise RuntimeError("This cancel scope is not active")
         if kernel.current is not host:
             raise RuntimeError(
@@ -90,17 +103,23 @@ class CancelScope(anyio.CancelScope):
                 "Attempted to exit a cancel scope that isn't the current tasks's current cancel "
                 "scope"
             )
-        self._is_active = False
         host.scope = self.parent
+        return self.close(exc_val)
+
+    def close(self, error: BaseException | None) -> bool:
+        """Stop being active; return whether the error was nothing but this scope's cancellation."""
+        self.is_active = False
+        kernel = self._kernel
+        if kernel is None:
+            return False
         if self.timer:
-            self.timer = 0
-            kernel.drop_timer()
+            kernel.drop_timer(self)
         if not self._cancel_called:
             return False
         kernel.cancelled_scopes -= 1
-        if exc_val is None or self._is_parent_cancelled:
+        if error is None or self._is_parent_cancelled:
             return False
-        return self._swallow(exc_val)
+        return self._swallow(error)
 
     def _swallow(self, error: BaseException) -> bool:
         """Take our cancellation out of an error; True if nothing else is left of it."""
@@ -127,9 +146,9 @@ class CancelScope(anyio.CancelScope):
         """Whether this scope, or one around it that no shield hides, was cancelled."""
         scope: CancelScope | None = self
         while scope is not None:
-            if scope._cancel_called:
+            if scope.cancel_called:
                 return True
-            if scope._shield:
+            if scope.shield:
                 return False
             scope = scope.parent
         return False
@@ -143,75 +162,96 @@ class CancelScope(anyio.CancelScope):
         """Return why this scope, or the one around it that did it, was cancelled."""
         scope: CancelScope | None = self
         while scope is not None:
-            if scope._cancel_called:
-                return scope._reason
-            scope = None if scope._shield else scope.parent
-        return "cancelled"
+            if scope.cancel_called:
+                return scope.reason
+            scope = None if scope.shield else scope.parent
+        return "the run is over"
 
     def cancel(self, reason: str | None = None) -> None:
         """Cancel the scope; the tasks in it that wait are interrupted at once."""
         if self._cancel_called:
             return
         self._cancel_called = True
-        self._reason = f"Cancelled via cancel scope {id(self):x}"
         kernel = self._kernel
-        if kernel is not None and kernel.current is not None:
-            self._reason += f" by {kernel.current.name}"
-        if reason:
-            self._reason += f"; reason: {reason}"
-        if kernel is None or not self._is_active:
+        by = "" if kernel is None or kernel.current is None else f" by {kernel.current.name}"
+        self.reason = f"cancelled{by}" + (f"; reason: {reason}" if reason else "")
+        if kernel is None or not self.is_active:
             return
         if self.timer:
-            self.timer = 0
-            kernel.drop_timer()
+            kernel.drop_timer(self)
         kernel.cancelled_scopes += 1
         self._interrupt_tasks(kernel)
 
+    def fire(self, kernel: Kernel) -> None:
+        """Cancel the scope: its deadline has come."""
+        self.timer = 0
+        self.cancel("deadline exceeded")
+
     def _interrupt_tasks(self, kernel: Kernel) -> None:
-        found: list[Task] = []
-        if self._host is not None:
-            _collect(self._host, self, found)
-        found.sort(key=lambda task: task.id)
-        for task in found:
+        for task in sorted(self._tasks_reached(), key=lambda task: task.id):
             kernel.interrupt(task)
 
-    def adopt(self, task: Task, scope: CancelScope) -> None:
-        """Move a task, whose outermost own scope is ``scope``, from where it was into this one."""
-        old = scope.parent
-        if old is self:
-            return
-        if old is not None and old.tasks is not None:
-            old.tasks.pop(task, None)
-        scope.parent = self
-        self.add(task)
-        if self.is_effectively_cancelled and self._kernel is not None:
-            self._interrupt_tasks(self._kernel)
+    def _tasks_reached(self) -> list[Task]:
+        """Return the tasks that are inside this scope and behind no shield."""
+        found: list[Task] = []
+        rest: list[tuple[Task, CancelScope]] = [(task, self) for task in self.tasks or ()]
+        if self._host is not None:
+            rest.append((self._host, self))
+        while rest:
+            task, outer = rest.pop()
+            between: list[CancelScope] = []
+            scope = task.scope
+            while scope is not None and scope is not outer:
+                between.append(scope)
+                scope = scope.parent
+            if scope is None:
+                continue  # the task has left the scope
+            for inner in reversed(between):
+                if inner.shield:
+                    break
+                rest += [(child, inner) for child in inner.tasks or ()]
+            else:
+                found.append(task)
+        return found
 
     def add(self, task: Task) -> None:
-        """Note a task that is spawned into this scope."""
+        """Take in a task that has not begun."""
+        task.home = task.scope = self
         if self.tasks is None:
             self.tasks = {}
         self.tasks[task] = None
 
-    @property
-    def is_active(self) -> bool:
-        """Whether its block is being executed."""
-        return self._is_active
+    def adopt(self, task: Task) -> None:
+        """Move a task, with the scopes it is in, out of the scope it was spawned into."""
+        home = task.home
+        if home is self:
+            return
+        if home is not None and home.tasks is not None:
+            del home.tasks[task]
+        _rehome(task, self)
+        task.home = self
+        if self.tasks is None:
+            self.tasks = {}
+        self.tasks[task] = None
+        if self._kernel is not None and self.is_effectively_cancelled:
+            self._interrupt_tasks(self._kernel)
 
     @property
     def host_id(self) -> int | None:
         """The id of the task inside whose code the scope stands."""
         return None if self._host is None else self._host.id
 
-    def _set_timer(self) -> None:
-        kernel = self._kernel
-        if kernel is None:
-            return
-        when_ns = to_ns(self._deadline) if self._deadline != -math.inf else 0
+    def _set_timer(self, kernel: Kernel) -> None:
+        try:
+            when_ns = to_ns(self._deadline)
+        except OverflowError:
+            when_ns = kernel.now_ns
+            if self._deadline > 0:
+                return  # later than any time
         if when_ns <= kernel.now_ns:
             self.cancel("deadline exceeded")
         else:
-            self.timer = kernel.set_timer(self, when_ns)
+            kernel.set_timer(self, when_ns)
 
     @property
     def deadline(self) -> float:
@@ -224,11 +264,13 @@ class CancelScope(anyio.CancelScope):
         if math.isnan(value):
             raise ValueError("deadline must not be NaN")
         self._deadline = value
-        if self.timer and self._kernel is not None:
-            self.timer = 0
-            self._kernel.drop_timer()
-        if self._is_active and not self._cancel_called and value != math.inf:
-            self._set_timer()
+        kernel = self._kernel
+        if kernel is None:
+            return
+        if self.timer:
+            kernel.drop_timer(self)
+        if self.is_active and not self._cancel_called:
+            self._set_timer(kernel)
 
     @property
     def cancel_called(self) -> bool:
@@ -248,42 +290,19 @@ class CancelScope(anyio.CancelScope):
     @shield.setter
     def shield(self, value: bool) -> None:
         was, self._shield = self._shield, value
-        if was and not value and self._is_active and self._kernel is not None:
-            if self.is_effectively_cancelled:
-                self._interrupt_tasks(self._kernel)
+        kernel = self._kernel
+        opened = was and not value and self.is_active
+        if opened and kernel is not None and self.is_effectively_cancelled:
+            self._interrupt_tasks(kernel)
 
 
-def _collect(task: Task, top: CancelScope, found: list[Task]) -> None:
-    """Add a task, and those spawned inside it, that a cancellation of ``top`` reaches."""
-    chain: list[CancelScope] = []
-    scope = task.scope
-    while scope is not None and scope is not top:
-        chain.append(scope)
-        scope = scope.parent
-    if scope is None:
-        return  # the task has left the scope
-    _collect_spawned(top, found)
-    for inner in reversed(chain):
-        if inner.shield:
-            return
-        _collect_spawned(inner, found)
-    found.append(task)
-
-
-def _collect_spawned(scope: CancelScope, found: list[Task]) -> None:
-    for task in scope.tasks or ():
-        _collect_child(task, scope, found)
-
-
-def _collect_child(task: Task, parent: CancelScope, found: list[Task]) -> None:
-    """Add a task spawned into ``parent``: its own scopes stand between the two."""
-    chain: list[CancelScope] = []
-    scope = task.scope
-    while scope is not None and scope is not parent:
-        chain.append(scope)
-        scope = scope.parent
-    for inner in reversed(chain):
-        if inner.shield:
-            return
-        _collect_spawned(inner, found)
-    found.append(task)
+def _rehome(task: Task, scope: CancelScope) -> None:
+    """Let the outermost scope that a task itself has entered stand inside another one."""
+    own = task.scope
+    if own is task.home:
+        task.scope = scope
+        return
+    while own is not None and own.parent is not task.home:
+        own = own.parent
+    if own is not None:
+        own.parent = scope

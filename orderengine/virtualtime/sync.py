@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from itertools import count
+from collections import OrderedDict
+from collections.abc import Awaitable
 from types import TracebackType
 from typing import Self
 
@@ -18,77 +19,73 @@ from anyio._core._synchronization import (
 
 from orderengine.virtualtime.info import info_of
 from orderengine.virtualtime.kernel import (
-    Cancelled,
-    Task,
+    checkpoint,
     current_kernel,
     current_task,
     give_way,
     park,
+    wake_all,
 )
+from orderengine.virtualtime.tasks import Task
 
-__all__ = ["CapacityLimiter", "Event", "Lock", "Semaphore", "checkpoint", "raise_if_cancelled"]
-
-_numbers = count(1)
-
-
-async def checkpoint() -> None:
-    """Let other tasks run, then raise ``Cancelled`` if a scope around this one is cancelled."""
-    kernel, task = current_kernel(), current_task()
-    await give_way(kernel, task)
-    raise_if_cancelled()
+__all__ = [
+    "CapacityLimiter",
+    "Event",
+    "Lock",
+    "Semaphore",
+    "raise_if_cancelled",
+    "wait_in",
+]
 
 
 def raise_if_cancelled() -> None:
     """Raise ``Cancelled`` if a scope around the current task is cancelled."""
     kernel = current_kernel()
-    if kernel.cancelled_scopes and kernel.current is not None:
-        scope = kernel.current.scope
-        if scope is not None and scope.is_effectively_cancelled:
-            raise Cancelled(scope.reason_found())
+    task = kernel.current
+    if kernel.cancelled_scopes and task is not None and kernel.is_to_end(task):
+        raise kernel.cancellation(task)
 
 
-async def _wait_in(waiters: dict[Task, None]) -> None:
+def wait_in(waiters: dict[Task, None]) -> Awaitable[None]:
+    """Wait until woken out of those who wait for the same.
+
+    Raises:
+        Cancelled: a scope around the task is cancelled, before or meanwhile.
+    """
     kernel, task = current_kernel(), current_task()
     waiters[task] = None
     task.waiters = waiters
-    await park(kernel, task)
+    return park(kernel, task)
 
 
-def _wake_first(waiters: dict[Task, None]) -> Task:
-    """Wake whoever has waited longest."""
-    task = next(iter(waiters))
-    del waiters[task]
-    current_kernel().wake(task)
-    return task
+class _Queue(OrderedDict[Task, None]):
+    """Hold those who wait to be woken one by one; leaving it takes the same time anywhere in it."""
+
+    def wake_first(self) -> Task:
+        """Wake whoever has waited longest."""
+        task, _ = self.popitem(last=False)
+        current_kernel().wake(task)
+        return task
 
 
 class Event(anyio.Event):
-    """Implement anyio's event. Its hash is its number, so sets of events keep an order."""
+    """Implement anyio's event."""
 
-    __slots__ = ("_is_set", "_number", "_waiters")
+    __slots__ = ("_is_set", "_waiters")
 
     def __new__(cls) -> Self:
+        """Make one of our own; anyio's method would ask the backend for it."""
         return object.__new__(cls)
 
     def __init__(self) -> None:
         self._is_set = False
-        self._number = next(_numbers)
         self._waiters: dict[Task, None] | None = None
-
-    def __hash__(self) -> int:
-        return self._number
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
 
     def set(self) -> None:
         """Set the flag and wake all who wait."""
         self._is_set = True
         if self._waiters:
-            kernel = current_kernel()
-            waiters, self._waiters = self._waiters, None
-            for task in waiters:
-                kernel.wake(task)
+            wake_all(current_kernel(), self._waiters)
 
     def is_set(self) -> bool:
         """Return whether the flag is set."""
@@ -97,11 +94,11 @@ class Event(anyio.Event):
     async def wait(self) -> None:
         """Wait until the flag is set."""
         if self._is_set:
-            await checkpoint()
+            await checkpoint(current_kernel(), current_task())
             return
         if self._waiters is None:
             self._waiters = {}
-        await _wait_in(self._waiters)
+        await wait_in(self._waiters)
 
     def statistics(self) -> EventStatistics:
         """Return how many tasks wait."""
@@ -113,13 +110,14 @@ class Lock(anyio.Lock):
 
     __slots__ = ("_fast_acquire", "_owner", "_waiters")
 
-    def __new__(cls, *, fast_acquire: bool = False) -> Self:
+    def __new__(cls, **_: object) -> Self:
+        """Make one of our own; anyio's method would ask the backend for it."""
         return object.__new__(cls)
 
     def __init__(self, *, fast_acquire: bool = False) -> None:
         self._fast_acquire = fast_acquire
         self._owner: Task | None = None
-        self._waiters: dict[Task, None] = {}
+        self._waiters = _Queue()
 
     async def acquire(self) -> None:
         """Take the lock, waiting for it."""
@@ -132,7 +130,7 @@ class Lock(anyio.Lock):
             return
         if self._owner is task:
             raise RuntimeError("Attempted to acquire an already held Lock")
-        await _wait_in(self._waiters)
+        await wait_in(self._waiters)
 
     def acquire_nowait(self) -> None:
         """Take the lock or raise ``WouldBlock``."""
@@ -147,7 +145,7 @@ class Lock(anyio.Lock):
         """Hand the lock to whoever has waited longest."""
         if self._owner is not current_task():
             raise RuntimeError("The current task is not holding this lock")
-        self._owner = _wake_first(self._waiters) if self._waiters else None
+        self._owner = self._waiters.wake_first() if self._waiters else None
 
     def locked(self) -> bool:
         """Return whether somebody holds the lock."""
@@ -164,9 +162,8 @@ class Semaphore(anyio.Semaphore):
 
     __slots__ = ("_max_value", "_value", "_waiters")
 
-    def __new__(
-        cls, initial_value: int, *, max_value: int | None = None, fast_acquire: bool = False
-    ) -> Self:
+    def __new__(cls, *_: object, **__: object) -> Self:
+        """Make one of our own; anyio's method would ask the backend for it."""
         return object.__new__(cls)
 
     def __init__(
@@ -176,7 +173,7 @@ class Semaphore(anyio.Semaphore):
         self._value = initial_value
         self._max_value = max_value
         self._fast_acquire = fast_acquire
-        self._waiters: dict[Task, None] = {}
+        self._waiters = _Queue()
 
     async def acquire(self) -> None:
         """Take one, waiting for it."""
@@ -186,7 +183,7 @@ class Semaphore(anyio.Semaphore):
             if not self._fast_acquire:
                 await give_way(current_kernel(), current_task())
             return
-        await _wait_in(self._waiters)
+        await wait_in(self._waiters)
 
     def acquire_nowait(self) -> None:
         """Take one or raise ``WouldBlock``."""
@@ -199,7 +196,7 @@ class Semaphore(anyio.Semaphore):
         if self._max_value is not None and self._value == self._max_value:
             raise ValueError("semaphore released too many times")
         if self._waiters:
-            _wake_first(self._waiters)
+            self._waiters.wake_first()
         else:
             self._value += 1
 
@@ -223,12 +220,13 @@ class CapacityLimiter(anyio.CapacityLimiter):
 
     __slots__ = ("_borrowers", "_queue", "_total_tokens")
 
-    def __new__(cls, total_tokens: float) -> Self:
+    def __new__(cls, *_: object) -> Self:
+        """Make one of our own; anyio's method would ask the backend for it."""
         return object.__new__(cls)
 
     def __init__(self, total_tokens: float) -> None:
         self._borrowers: dict[object, None] = {}
-        self._queue: dict[object, Event] = {}
+        self._queue: OrderedDict[object, Event] = OrderedDict()
         self._total_tokens: float = 0
         self.total_tokens = total_tokens
 
@@ -259,8 +257,7 @@ class CapacityLimiter(anyio.CapacityLimiter):
 
     def _lend(self) -> None:
         while self._queue and len(self._borrowers) < self._total_tokens:
-            borrower = next(iter(self._queue))
-            event = self._queue.pop(borrower)
+            borrower, event = self._queue.popitem(last=False)
             self._borrowers[borrower] = None
             event.set()
 
@@ -317,9 +314,7 @@ class CapacityLimiter(anyio.CapacityLimiter):
     def release_on_behalf_of(self, borrower: object) -> None:
         """Give somebody's token back."""
         if borrower not in self._borrowers:
-            raise RuntimeError(
-                "this borrower isn't holding any of this CapacityLimiter's tokens"
-            )
+            raise RuntimeError("this borrower isn't holding any of this CapacityLimiter's tokens")
         del self._borrowers[borrower]
         self._lend()
 

@@ -6,21 +6,21 @@ may enter a cancel scope in one and leave it in another.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
+from contextvars import copy_context
 from types import TracebackType
 from typing import Any, TypeVar
 
 import anyio.abc
-import sniffio
 
-from orderengine.virtualtime.kernel import Kernel, Task, current_task, park
+from orderengine.virtualtime.kernel import Kernel, current_task, park
+from orderengine.virtualtime.tasks import MainTask, Outcome
 
 __all__ = ["TestRunner"]
 
 T = TypeVar("T")
-
-_Outcome = list[tuple[Any, BaseException | None]]
 
 
 class TestRunner(anyio.abc.TestRunner):
@@ -32,8 +32,8 @@ class TestRunner(anyio.abc.TestRunner):
         if options:
             raise ValueError(f"the backend has no options, was given {', '.join(options)}")
         self._kernel = Kernel()
-        self._runner: Task | None = None
-        self._jobs: list[tuple[Awaitable[Any], _Outcome]] = []
+        self._runner: MainTask | None = None
+        self._jobs: deque[tuple[Awaitable[Any], Outcome]] = deque()
         self._is_running = False
         self._is_closing = False
 
@@ -44,57 +44,55 @@ class TestRunner(anyio.abc.TestRunner):
         exc_tb: TracebackType | None,
     ) -> None:
         self._is_closing = True
-        if self._runner is not None and self._runner in self._kernel.tasks:
-            ended: _Outcome = []
-            self._runner.on_done = lambda task, value, error: ended.append((value, error))
-            if self._runner.is_parked:
-                self._kernel.wake(self._runner)
-            self._drive(ended)
+        if self._runner is not None and not self._runner.outcome:
+            self._drive(self._runner, self._runner.outcome)
         self._kernel.unwind()
 
     def is_running(self) -> bool:
         """Return whether a test or a fixture is being run."""
         return self._is_running
 
-    def _drive(self, outcome: _Outcome) -> None:
-        before, sniffio.thread_local.name = sniffio.thread_local.name, "virtualtime"
+    def _drive(self, runner: MainTask, outcome: Outcome) -> None:
+        if runner.is_parked:
+            self._kernel.wake(runner)
         self._is_running = True
         try:
             self._kernel.drive(outcome)
+        except BaseException:
+            self._kernel.unwind()
+            raise
         finally:
             self._is_running = False
-            sniffio.thread_local.name = before
 
     async def _run_jobs(self) -> None:
         kernel, task = self._kernel, current_task()
         while not self._is_closing:
             while self._jobs:
-                awaitable, outcome = self._jobs.pop(0)
+                awaitable, outcome = self._jobs.popleft()
                 try:
                     outcome.append((await awaitable, None))
                 except BaseException as error:  # noqa: BLE001  (the caller raises it)
                     outcome.append((None, error))
+                del awaitable, outcome
             if not self._is_closing:
                 await park(kernel, task)
         await kernel.close_asyncgens()
 
     def _call(self, awaitable: Awaitable[T]) -> T:
-        outcome: _Outcome = []
+        outcome: Outcome = []
         self._jobs.append((awaitable, outcome))
-        if self._runner is None or self._runner not in self._kernel.tasks:
-            self._runner = self._kernel.spawn(self._run_jobs(), "test runner", None)
-        elif self._runner.is_parked:
-            self._kernel.wake(self._runner)
+        if self._runner is None or self._runner.outcome:
+            self._runner = MainTask(self._run_jobs(), "test runner", copy_context())
+            self._kernel.spawn(self._runner)
+        self._drive(self._runner, outcome)
+        value, error = outcome.pop()
+        if error is None:
+            result: T = value
+            return result
         try:
-            self._drive(outcome)
-        except BaseException:
-            self._kernel.unwind()
-            raise
-        value, error = outcome[0]
-        if error is not None:
             raise error
-        result: T = value
-        return result
+        finally:
+            del error
 
     def run_asyncgen_fixture(
         self,
