@@ -104,7 +104,9 @@ def current_task() -> Task:
 def current_time() -> float:
     """Return the virtual time in seconds."""
     kernel = _running.kernel
-    return current_kernel().now_ns / NS if kernel is None else kernel.now_ns / NS
+    if kernel is None:
+        raise RuntimeError(_NO_LOOP)
+    return kernel.now_ns / NS
 
 
 def sleep(seconds: float) -> Awaitable[None]:
@@ -231,12 +233,14 @@ class Kernel:
 
     def interrupt(self, task: Task) -> None:
         """End a parked task's wait with ``Cancelled``; does nothing to one that is not waiting."""
-        if not task.is_parked or (self.interrupts is not None and not self.may_go_on(task)):
+        if not task.is_parked:
+            return
+        if task.timer:
+            self.drop_timer(task)
+        if self.interrupts is not None and not self.may_go_on(task):
             return
         if task.waiters is not None:
             task.waiters.pop(task, None)
-        if task.timer:
-            self.drop_timer(task)
         task.error = self.cancellation(task)
         self.wake(task)
 
@@ -389,9 +393,8 @@ class Kernel:
         with self._in_charge():
             for task in list(self.tasks):
                 self.interrupt(task)
-            while self.ready:
-                with suppress(KeyboardInterrupt, SystemExit):  # the run is being ended already
-                    self._run_tasks([])
+            with suppress(KeyboardInterrupt, SystemExit):  # the second one: no more waiting
+                self._run_tasks([])
             for task in list(self.tasks):
                 self._close(task)
         self.tasks.clear()
@@ -422,7 +425,8 @@ class Kernel:
     def _finalise_asyncgen(self, generator: AsyncGenerator[Any, Any]) -> None:
         """Close a generator that nobody refers to any more, in a task of its own."""
         self._asyncgens.pop(id(generator), None)
-        self.spawn(Task(_close_asyncgen(generator), "close async generator", copy_context()))
+        if _running.kernel is self:
+            self.spawn(Task(_close_asyncgen(generator), "close async generator", copy_context()))
 
     async def close_asyncgens(self) -> None:
         """Close the async generators that were left unfinished."""

@@ -103,6 +103,11 @@ def test_a_task_that_will_not_end_is_closed(caplog: pytest.LogCaptureFixture) ->
             finally:
                 seen.append("again")
 
+    async def sleepy() -> None:
+        while True:
+            with suppress(virtualtime.Cancelled):
+                await anyio.sleep(1)
+
     async def busy() -> None:
         while True:
             with suppress(virtualtime.Cancelled):
@@ -113,7 +118,7 @@ def test_a_task_that_will_not_end_is_closed(caplog: pytest.LogCaptureFixture) ->
 
     async def main() -> None:
         async with anyio.create_task_group() as group:
-            for function in (stubborn, busy, stop):
+            for function in (stubborn, sleepy, busy, stop):
                 group.start_soon(function)
 
     with caplog.at_level(logging.CRITICAL), pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,1 @@
+"""Speed and memory of orderengine beside its peers: ``make bench``."""
