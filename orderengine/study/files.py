@@ -117,7 +117,8 @@ def _read(path: str) -> polars.DataFrame:
         return pl.read_csv(data, infer_schema=False)
     except (OSError, EOFError, zlib.error, pl.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InvalidData(path, reason, "a CSV or Parquet file, plain or gzip") from None
+        found = f"one that cannot be read ({reason})"
+        raise InvalidData(path, found, "a CSV or Parquet file, plain or gzip") from None
 
 
 def _pick(table: polars.DataFrame, names: tuple[str, ...], path: str) -> str:
