@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,6 +43,9 @@ class _OneLine(click.RichGroup):
             click.echo(f"orderengine: {' '.join(str(error).split())}", err=True)
             ctx.exit(1 if isinstance(error, InvariantViolated) else 2)
         except (KeyboardInterrupt, click.Abort):
+            # It may have come between the making of a coroutine and its first step.
+            never = "coroutine .* was never awaited"
+            warnings.filterwarnings("ignore", message=never, category=RuntimeWarning)
             click.echo("orderengine: stopped", err=True)
             ctx.exit(130)
         except BrokenPipeError:

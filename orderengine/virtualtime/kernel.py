@@ -18,6 +18,7 @@ all would that no shield keeps out, so that no coroutine stays behind half-done.
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import threading  # noqa: TID251  (each thread may drive a kernel of its own)
 import weakref
@@ -26,6 +27,7 @@ from collections.abc import AsyncGenerator, Awaitable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from heapq import heapify, heappop, heappush
+from types import FrameType
 from typing import Any, Protocol
 
 import sniffio
@@ -284,10 +286,11 @@ class Kernel:
             KeyboardInterrupt: as itself, not in the exception group that the tasks made of it.
         """
         self.spawn(main)
-        try:
-            self.drive(main.outcome)
-        finally:
-            self.unwind()
+        with self._interrupted_between_steps():
+            try:
+                self.drive(main.outcome)
+            finally:
+                self.unwind()
         value, error = main.outcome.pop()
         if error is None:
             return value
@@ -370,6 +373,34 @@ class Kernel:
         self.ready.append(task)
 
     @contextmanager
+    def _interrupted_between_steps(self) -> Iterator[None]:
+        """Let a first Ctrl-C end the run where no task and no queue is half-way; a second one, now.
+
+        Only in the main thread, and only if nobody else has asked to be told of Ctrl-C.
+        """
+        is_main = threading.current_thread() is threading.main_thread()
+        if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            yield
+            return
+        is_asked = False
+
+        def on_interrupt(number: int, frame: FrameType | None) -> None:
+            nonlocal is_asked
+            del number, frame
+            if is_asked:
+                raise KeyboardInterrupt
+            is_asked = True
+            self.spawn(Task(_interrupt(), "interrupt", copy_context()))
+
+        signal.signal(signal.SIGINT, on_interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if is_asked:
+            raise KeyboardInterrupt  # it came when the run was just over
+
+    @contextmanager
     def _in_charge(self) -> Iterator[None]:
         """Make this the kernel of the thread, for us, for sniffio and for async generators."""
         kernel, name = _running.kernel, sniffio.thread_local.name
@@ -442,6 +473,10 @@ def _interrupt_in(error: BaseException) -> BaseException | None:
             if found := _interrupt_in(inner):
                 return found
     return error if isinstance(error, KeyboardInterrupt | SystemExit) else None
+
+
+async def _interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 async def _close_asyncgen(generator: AsyncGenerator[Any, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import signal
 import threading  # noqa: TID251  (two kernels at once need two threads)
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
@@ -216,3 +217,44 @@ def test_two_kernels_run_in_two_threads() -> None:
         thread.join()
     assert seen["one"] == [second * 10**9 for second in range(1, 201)]
     assert seen["other"] == [second * 3 * 10**9 for second in range(1, 201)]
+
+
+def test_ctrl_c_comes_between_steps() -> None:
+    """A signal in the middle of a step lets the step end; the old handler is back afterwards."""
+    ended: list[str] = []
+
+    async def main() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+            ended.append("the step went on")
+            await anyio.sleep(1)
+            ended.append("never")
+        finally:
+            ended.append("main")
+
+    with pytest.raises(KeyboardInterrupt):
+        virtualtime.run(main)
+    assert ended == ["the step went on", "main"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_ctrl_c_does_not_wait() -> None:
+    """A step that does not end is left at once by the second signal."""
+
+    async def main() -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("the second one raises here")
+
+    with pytest.raises(KeyboardInterrupt):
+        virtualtime.run(main)
+
+
+def test_ctrl_c_at_the_very_end_is_heard() -> None:
+    """It came in the last step: the run is over, and still interrupted."""
+
+    async def main() -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        virtualtime.run(main)
