@@ -480,12 +480,11 @@ async def _interrupt() -> None:
 
 
 async def _close_asyncgen(generator: AsyncGenerator[Any, Any]) -> None:
-    try:
-        await generator.aclose()
-    except Cancelled:
-        pass  # the run is over: the generator cannot wait any more
-    except Exception:  # noqa: BLE001  (logged; nobody awaits a generator's end)
-        _log.exception("ignored: %r raised while it was closed", generator)
+    with suppress(Cancelled):  # the run is over: the generator cannot wait any more
+        try:
+            await generator.aclose()
+        except Exception:  # noqa: BLE001  (logged; nobody awaits a generator's end)
+            _log.exception("ignored: %r raised while it was closed", generator)
 
 
 def to_ns(seconds: float) -> int:

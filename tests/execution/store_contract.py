@@ -7,6 +7,7 @@ move a clock: with a clock that jumps this costs nothing, with a database it cos
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -145,14 +146,14 @@ async def _log(store: EventStore, order_id: str = "o-1") -> list[Event]:
     return list(await store.events(order_id))
 
 
-class EventStoreContract:
+class EventStoreContract(ABC):
     """Hold the tests; subclass it."""
 
     lease_ns = 50_000_000
 
+    @abstractmethod
     def run(self, test: StoreTest) -> None:
         """Open an empty store whose leases last ``lease_ns``, run the test with it, close it."""
-        raise NotImplementedError
 
     async def lapse(self) -> None:
         """Wait until a lease that was taken before has run out."""

@@ -642,3 +642,11 @@ def test_losers_are_logged_with_reasons() -> None:
         late = {pool.name for pool in BUSY.market.pools if pool.venue in timed_out}
         assert taken | (said - {""}) | late == pools
         assert all(isinstance(d, Declined) and d.reason for d in event.declined)
+
+
+def test_the_order_table_becomes_a_pandas_frame() -> None:
+    """Amounts keep every unit on the way; the study extra brings what the conversion needs."""
+    result = busy()
+    frame = result.orders.to_pandas()
+    assert len(frame) == len(result.logs)
+    assert [int(amount) for amount in frame["amount"]] == result.orders["amount"].to_list()
