@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -39,63 +35,13 @@ from orderengine.study.run import scenario
 from orderengine.study.scenario import Scenario
 from orderengine.study.wiring import build_world
 from tests.study import sources
+from tests.study.busy import BUSY, busy, events_of
 from tests.study.shared import SOL_2021, SOL_2026, shared_file
-
-BUSY = scenario("default").replace(
-    {
-        "name": "busy",
-        "orders": 400,
-        "seed": 5,
-        "arrivals.rate_per_s": 100.0,
-        "order.deadline": "7s",
-        "order.cancel_share": 0.25,
-        "order.slippage_bps": 3,
-        "order.size_sigma": 2.0,
-        "engine.workers": 300,
-        "engine.quote_deadline": "700ms",
-        "engine.resend": "900ms",
-        "market.skip_rate": 0.1,
-        "market.landing.drop_rate": 0.4,
-        "market.landing.blockhash_blocks": 10,
-        "market.price.volatility": 3.0,
-    }
-)
-"""Cancellations, expiries, time-outs, retries, reverts and lost transactions, all in one study."""
-
-PROGRAM = """
-import sys
-from orderengine import Scenario, simulate
-print(simulate(Scenario.from_toml(sys.stdin.read()), progress=False).event_log_sha256)
-"""
-
-
-@cache
-def busy() -> Result:
-    """Return one run of the busy study."""
-    return oe.simulate(BUSY, progress=False)
-
-
-def events_of(result: Result, kind: type[Event]) -> list[Any]:
-    """Return all events of a kind."""
-    return [event for log in result.logs for event in log if isinstance(event, kind)]
 
 
 def confirmed(result: Result) -> list[tuple[list[Event], Confirmed]]:
     """Return each filled order's log and its last event."""
     return [(log, log[-1]) for log in result.logs if isinstance(log[-1], Confirmed)]
-
-
-def test_busy_study_has_everything_in_it() -> None:
-    """The study that the tests below look at meets every kind of trouble."""
-    kinds = Counter(type(event).__name__ for log in busy().logs for event in log)
-    assert min(kinds[kind.__name__] for kind in (Confirmed, Failed, Cancelled, Expired)) > 0
-    codes = Counter(event.code for event in events_of(busy(), AttemptFailed))
-    assert codes["BLOCKHASH_EXPIRED"] > 0
-    assert codes["SLIPPAGE"] > 0
-    late = [d for event in events_of(busy(), Routed) for d in event.declined]
-    assert any(declined.code == "QUOTE_TIMEOUT" for declined in late)
-    assert any(declined.code == "WORSE_PRICE" for declined in late)
-    assert kinds["CancelRequested"] > 0
 
 
 @pytest.mark.parametrize(
@@ -138,30 +84,6 @@ def test_study_of_one_worker_queues() -> None:
     spans = sorted((log[1].at_ns, log[-1].at_ns) for log in result.logs)
     assert all(before[1] <= after[0] for before, after in pairwise(spans))
     assert result.virtual_seconds > 20 * 2.2
-
-
-def test_same_seed_repeats_and_another_differs() -> None:
-    """In one process the log is the same to the byte, and follows the seed."""
-    again = oe.simulate(BUSY, progress=False)
-    assert again.event_log_sha256 == busy().event_log_sha256
-    assert again.logs == busy().logs
-    assert again.virtual_seconds == busy().virtual_seconds
-    other = oe.simulate(BUSY, seed=6, progress=False)
-    assert other.event_log_sha256 != busy().event_log_sha256
-
-
-@pytest.mark.parametrize("hash_seed", ["1", "4242"])
-def test_another_process_gives_the_same_log(hash_seed: str) -> None:
-    """Neither the process nor its hash seed reaches the events."""
-    found = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        input=BUSY.to_toml(),
-        env=os.environ | {"PYTHONHASHSEED": hash_seed},
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    assert found.stdout.strip() == busy().event_log_sha256
 
 
 def canonical(event: dict[str, Any]) -> str:
