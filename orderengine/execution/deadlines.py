@@ -57,7 +57,13 @@ class Deadlines:
                 if state.is_terminal or state.submitted is not None:
                     return
                 price = self._prices.reference_price_x64(state.order.sell, state.order.buy)
-                await self._journal.record(state, Expired, reference_price_x64=price)
+                expired = Expired(
+                    order_id=order_id,
+                    seq=state.seq + 1,
+                    at_ns=self._clock.now_ns(),
+                    reference_price_x64=price,
+                )
+                await self._journal.record(state, expired)
             except SequenceConflict:
                 continue  # the order moved on meanwhile: look again
             except UnknownOrder:

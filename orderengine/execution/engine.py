@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from orderengine.errors import InvariantViolated, SequenceConflict
 from orderengine.execution.deadlines import Deadlines
 from orderengine.execution.journal import Journal
-from orderengine.execution.ports import PriceFeed, WorkQueue
+from orderengine.execution.ports import Clock, PriceFeed, WorkQueue
 from orderengine.model.events import Cancelled, CancelRequested, Event
 from orderengine.model.lifecycle import OrderState
 from orderengine.model.order import Order
@@ -25,8 +25,15 @@ class Engine:
     """Accept orders and answer for them."""
 
     def __init__(
-        self, *, journal: Journal, queue: WorkQueue, prices: PriceFeed, deadlines: Deadlines
+        self,
+        *,
+        clock: Clock,
+        journal: Journal,
+        queue: WorkQueue,
+        prices: PriceFeed,
+        deadlines: Deadlines,
     ) -> None:
+        self._clock = clock
         self._journal = journal
         self._queue = queue
         self._prices = prices
@@ -60,12 +67,17 @@ class Engine:
             state = await self._journal.load(order_id)
             if state.is_terminal or state.cancel_requested:
                 return state
+            seq, now_ns = state.seq + 1, self._clock.now_ns()
+            event: Event
+            if state.submitted is not None:
+                event = CancelRequested(order_id=order_id, seq=seq, at_ns=now_ns)
+            else:
+                price = self._prices.reference_price_x64(state.order.sell, state.order.buy)
+                event = Cancelled(
+                    order_id=order_id, seq=seq, at_ns=now_ns, reference_price_x64=price
+                )
             try:
-                if state.submitted is not None:
-                    return await self._journal.record(state, CancelRequested)
-                order = state.order
-                price = self._prices.reference_price_x64(order.sell, order.buy)
-                return await self._journal.record(state, Cancelled, reference_price_x64=price)
+                return await self._journal.record(state, event)
             except SequenceConflict:
                 continue  # the order moved on meanwhile: look again
         raise InvariantViolated(f"order {order_id} moved on {_CANCEL_TRIES_MAX} times in a row")

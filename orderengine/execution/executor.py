@@ -8,7 +8,7 @@ executor's next write cannot both win: the loser reads the log again and decides
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 import anyio
 
@@ -27,6 +27,7 @@ from orderengine.execution.ports import (
     Clock,
     EventStore,
     Landed,
+    Outcome,
     PriceFeed,
     Reverted,
     Settlement,
@@ -38,17 +39,18 @@ from orderengine.execution.step import (
     AskQuotes,
     Build,
     Claim,
-    Done,
     End,
     Pause,
     Requote,
     Settle,
+    Step,
     next_step,
 )
 from orderengine.model.events import (
     AttemptFailed,
     Claimed,
     Confirmed,
+    Event,
     Failed,
     Requoting,
     Routed,
@@ -90,207 +92,211 @@ class Executor:
             LeaseLost: another worker holds the order now; it goes on there.
         """
         state = await self._journal.load(order_id)
-        while not state.is_terminal:
+        signed: Signed | None = None
+        while not state.status.is_terminal:
             step = next_step(state, self._clock.now_ns(), self._policy.route_age_ns_max)
-            state = await self._attempt(state, step, worker, fence)
+            event: Event | None = None
+            try:
+                match step:
+                    case AskQuotes():
+                        answers = await self._answers(state.order, step.attempt)
+                        event = self._routed(state, step.attempt, answers)
+                    case Build():
+                        event, signed = await self._build(state, step)
+                    case Settle():
+                        if signed is None or signed.signature != step.submitted.signature:
+                            signed = await self._store.signed(order_id, step.submitted.signature)
+                        until_ns = self._clock.now_ns() + self._policy.resend_ns
+                        outcome = await self._settlement.outcome(signed, until_ns)
+                        if outcome is None:
+                            await self._send(signed)
+                        else:
+                            event = self._settled(state, signed, outcome)
+                    case Pause():
+                        await self._clock.sleep_until(step.until_ns)
+                    case _:
+                        event = self._noted(state, step, worker)
+                if isinstance(event, Submitted) and signed is not None:
+                    state = await self._journal.record(state, event, fence=fence, signed=signed)
+                    await self._send(signed)
+                elif event is not None:
+                    state = await self._journal.record(state, event, fence=fence)
+            except (SequenceConflict, UnknownOrder) as error:
+                state = await self._reread(state, error)
         return state
 
-    async def _attempt(
-        self, state: OrderState, step: object, worker: str, fence: int
-    ) -> OrderState:
-        try:
-            return await self._perform(state, step, worker, fence)
-        except SequenceConflict:
-            return await self._journal.load(state.order_id)
+    async def _reread(self, state: OrderState, error: Exception) -> OrderState:
+        """Return the state after what somebody else wrote: a user, or another worker.
 
-    async def _perform(
-        self, state: OrderState, step: object, worker: str, fence: int
-    ) -> OrderState:
-        journal = self._journal
+        A fate that is known by now is met again, with that state. Where another worker has ended
+        the order, its signed bytes are gone.
+        """
+        latest = await self._journal.load(state.order_id)
+        if latest.seq == state.seq and not isinstance(error, SequenceConflict):
+            raise error
+        return latest
+
+    # What the waiting coroutines call to make an event are plain methods, so that one that waits
+    # does not hold room for it: a hundred thousand of them may.
+
+    def _noted(self, state: OrderState, step: Step, worker: str) -> Event | None:
+        """Return the event of a step that takes no time."""
+        order_id, seq, now_ns = state.order.order_id, state.seq + 1, self._clock.now_ns()
         match step:
             case Claim():
-                return await journal.record(state, Claimed, fence=fence, worker=worker)
-            case AskQuotes():
-                return await self._route(state, step.attempt, fence)
-            case Build():
-                return await self._submit(state, step, fence)
-            case Settle():
-                return await self._settle(state, step.submitted, fence)
-            case Pause():
-                await self._sleep_until(step.until_ns)
-                return state
+                return Claimed(order_id=order_id, seq=seq, at_ns=now_ns, worker=worker)
             case Requote():
-                return await journal.record(state, Requoting, fence=fence, reason=step.reason)
+                return Requoting(order_id=order_id, seq=seq, at_ns=now_ns, reason=step.reason)
             case End():
-                return await journal.record(
-                    state, step.event, fence=fence, reference_price_x64=self._price(state.order)
+                price = self._price(state.order)
+                return step.event(
+                    order_id=order_id, seq=seq, at_ns=now_ns, reference_price_x64=price
                 )
-            case Done() | _:
-                return state
+        return None
 
-    async def _route(self, state: OrderState, attempt: int, fence: int) -> OrderState:
+    def _answers(self, order: Order, attempt: int) -> Awaitable[Sequence[Quote | Declined]]:
+        """Ask all venues at once under one deadline."""
+        now_ns, budget_ns = self._clock.now_ns(), self._policy.quote_deadline_ns
+        if order.deadline_ns is not None:
+            budget_ns = min(budget_ns, order.deadline_ns - now_ns)
+        if len(self._venues) == 1:  # no need of tasks
+            return self._ask(self._venues[0], order, attempt, now_ns, budget_ns)
+        return self._ask_all(order, attempt, now_ns, budget_ns)
+
+    async def _ask_all(
+        self, order: Order, attempt: int, now_ns: int, budget_ns: int
+    ) -> Sequence[Quote | Declined]:
+        """Return all answers, in the venues' order."""
+        heard: list[Sequence[Quote | Declined]] = [()] * len(self._venues)
+
+        async def ask(index: int, venue: Venue) -> None:
+            heard[index] = await self._ask(venue, order, attempt, now_ns, budget_ns)
+
+        async with anyio.create_task_group() as group:
+            for index, venue in enumerate(self._venues):
+                group.start_soon(ask, index, venue)
+        return [answer for answers in heard for answer in answers]
+
+    async def _ask(
+        self, venue: Venue, order: Order, attempt: int, now_ns: int, budget_ns: int
+    ) -> Sequence[Quote | Declined]:
+        try:
+            answers = await venue.quote(order, attempt, now_ns + budget_ns)
+        except (Unavailable, Rejected) as error:
+            return (_no_answer(venue, error),)
+        if answers is None:
+            return (_no_answer(venue, QuoteTimeout(venue.name, budget_ns)),)
+        return answers
+
+    def _routed(
+        self, state: OrderState, attempt: int, answers: Sequence[Quote | Declined]
+    ) -> Event:
+        """Choose a route, and return what was said and chosen."""
         order = state.order
-        answers = await self._ask(order, attempt)
-        quotes = tuple(answer for answer in answers if isinstance(answer, Quote))
-        declined = tuple(answer for answer in answers if isinstance(answer, Declined))
+        quotes = [answer for answer in answers if type(answer) is Quote]
+        declined = [answer for answer in answers if type(answer) is Declined]
         try:
             route = choose(order, quotes, declined, self._policy.router)
         except NoRoute as error:
-            return await self._fail(state, error.code, str(error), fence)
-        return await self._journal.record(
-            state,
-            Routed,
-            fence=fence,
+            return self._failed(state, error.code, str(error))
+        return Routed(
+            order_id=order.order_id,
+            seq=state.seq + 1,
+            at_ns=self._clock.now_ns(),
             attempt=attempt,
             route=route,
             quotes=usable(quotes),
-            declined=declined + losers(order, quotes, route),
+            declined=(*declined, *losers(order, quotes, route)),
             reference_price_x64=self._price(order),
         )
 
-    async def _ask(self, order: Order, attempt: int) -> list[Quote | Declined]:
-        """Ask all venues at once under one deadline; the answers stand in the venues' order."""
-        budget_ns, left_ns = self._policy.quote_deadline_ns, self._left_ns(order)
-        if left_ns is not None:
-            budget_ns = min(budget_ns, left_ns)
-        heard: list[Sequence[Quote | Declined] | None] = [None] * len(self._venues)
-
-        async def ask(index: int, venue: Venue) -> None:
-            try:
-                heard[index] = await venue.quote(order, attempt)
-            except (Unavailable, Rejected) as error:
-                heard[index] = (
-                    Declined(venue=venue.name, pool="", code=error.code, reason=str(error)),
-                )
-
-        with anyio.move_on_after(budget_ns / 1e9):
-            if len(self._venues) == 1:
-                await ask(0, self._venues[0])
-            else:
-                async with anyio.create_task_group() as group:
-                    for index, venue in enumerate(self._venues):
-                        group.start_soon(ask, index, venue)
-        answers: list[Quote | Declined] = []
-        for venue, said in zip(self._venues, heard, strict=True):
-            if said is None:
-                late = QuoteTimeout(venue.name, budget_ns)
-                answers.append(
-                    Declined(venue=venue.name, pool="", code=late.code, reason=str(late))
-                )
-            else:
-                answers.extend(said)
-        return answers
-
-    async def _submit(self, state: OrderState, step: Build, fence: int) -> OrderState:
-        order, route = state.order, step.route
-        amount_in_max, amount_out_min = checked_limits(order, route, self._policy.slippage)
-        plan = SwapPlan(
-            order=order,
-            route=route,
-            attempt=step.attempt,
-            amount_in_max=amount_in_max,
-            amount_out_min=amount_out_min,
-        )
-        signed = None
-        left_ns = self._left_ns(order)
-        age_ns_max = self._policy.route_age_ns_max  # signed later it would not be sent
+    async def _build(self, state: OrderState, step: Build) -> tuple[Event | None, Signed | None]:
+        """Sign the route; return no event if the deadline passed meanwhile."""
+        plan = self._plan(state.order, step)
+        until_ns = state.routed_at_ns + self._policy.route_age_ns_max  # later it would not be sent
+        if plan.order.deadline_ns is not None:
+            until_ns = min(until_ns, plan.order.deadline_ns)
         try:
-            budget_ns = age_ns_max if left_ns is None else min(left_ns, age_ns_max)
-            with anyio.move_on_after(budget_ns / 1e9):
-                signed = await self._settlement.sign(plan)
+            signed = await self._settlement.sign(plan, until_ns)
         except (Unavailable, Rejected, InvalidRequest) as error:
-            return await self._fail(state, error.code, str(error), fence)
-        if self._left_ns(order) == 0:
-            return state  # the deadline passed while signing: nothing was sent, so it may expire
-        age_ns = self._clock.now_ns() - state.routed_at_ns
-        if signed is None or age_ns > age_ns_max:
-            said = f"the route was not signed before it was {age_ns_max / 1e6:g} ms old"
-            return await self._fail(state, "STALE_ROUTE", said, fence)
-        state = await self._journal.record(
-            state,
-            Submitted,
-            fence=fence,
-            signed=signed,
+            return self._failed(state, error.code, str(error)), None
+        return self._submitted(state, plan, signed), signed
+
+    def _plan(self, order: Order, step: Build) -> SwapPlan:
+        limits = checked_limits(order, step.route, self._policy.slippage)
+        return SwapPlan(
+            order=order,
+            route=step.route,
             attempt=step.attempt,
+            amount_in_max=limits[0],
+            amount_out_min=limits[1],
+        )
+
+    def _submitted(self, state: OrderState, plan: SwapPlan, signed: Signed | None) -> Event | None:
+        order, now_ns, age_ns_max = plan.order, self._clock.now_ns(), self._policy.route_age_ns_max
+        if order.deadline_ns is not None and now_ns >= order.deadline_ns:
+            return None  # nothing was sent, so it may expire
+        if signed is None or now_ns - state.routed_at_ns > age_ns_max:
+            said = f"the route was not signed before it was {age_ns_max / 1e6:g} ms old"
+            return self._failed(state, "STALE_ROUTE", said)
+        return Submitted(
+            order_id=order.order_id,
+            seq=state.seq + 1,
+            at_ns=now_ns,
+            attempt=plan.attempt,
             signature=signed.signature,
             last_valid_height=signed.last_valid_height,
-            amount_in_max=amount_in_max,
-            amount_out_min=amount_out_min,
+            amount_in_max=plan.amount_in_max,
+            amount_out_min=plan.amount_out_min,
             network_fee=signed.network_fee,
         )
-        await self._send(signed)
-        return state
 
     async def _send(self, signed: Signed) -> None:
-        with anyio.move_on_after(self._policy.resend_ns / 1e9):
-            try:
-                await self._settlement.send(signed)
-            except (Unavailable, Rejected):
-                return  # the bytes may have arrived all the same: only the outcome tells
-
-    async def _settle(self, state: OrderState, submitted: Submitted, fence: int) -> OrderState:
         try:
-            signed = await self._store.signed(state.order_id, submitted.signature)
-        except UnknownOrder:
-            latest = await self._journal.load(state.order_id)
-            if latest.seq == state.seq:
-                raise
-            return latest  # another worker ended the order meanwhile, and its bytes are gone
-        while True:
-            try:
-                outcome = await self._settlement.outcome(
-                    signed, self._clock.now_ns() + self._policy.resend_ns
-                )
-            except Unavailable:
-                await anyio.sleep(self._policy.resend_ns / 1e9)
-                outcome = None
-            if outcome is not None:
-                break
-            await self._send(signed)
-        # A cancellation noted meanwhile makes the write below conflict: the log is read again, and
-        # the outcome, which is known now, is met with that state.
-        if isinstance(outcome, Landed):
-            return await self._journal.record(
-                state,
-                Confirmed,
-                fence=fence,
-                attempt=submitted.attempt,
-                signature=submitted.signature,
-                slot=outcome.slot,
-                landed_at_ns=outcome.landed_at_ns,
-                amount_in=outcome.amount_in,
-                amount_out=outcome.amount_out,
-                fee_in=outcome.fee_in,
-                fee_out=outcome.fee_out,
-                network_fee=outcome.network_fee,
-                reference_price_x64=outcome.reference_price_x64,
-            )
-        paid = outcome.network_fee if isinstance(outcome, Reverted) else 0
-        return await self._fail(state, outcome.code, outcome.reason, fence, paid)
+            await self._settlement.send(signed, self._clock.now_ns() + self._policy.resend_ns)
+        except (Unavailable, Rejected):
+            return  # the bytes may have arrived all the same: only the outcome tells
 
-    async def _fail(
-        self, state: OrderState, code: str, reason: str, fence: int, network_fee: int = 0
-    ) -> OrderState:
-        """End the attempt: another one follows, or the order has failed."""
-        now_ns = self._clock.now_ns()
-        if state.cancel_requested or self._left_ns(state.order) == 0:
-            wait_ns: int | None = 0  # nothing is out: the next step cancels or expires the order
-        else:
+    def _settled(self, state: OrderState, signed: Signed, outcome: Outcome) -> Event:
+        if not isinstance(outcome, Landed):
+            paid = outcome.network_fee if isinstance(outcome, Reverted) else 0
+            return self._failed(state, outcome.code, outcome.reason, paid)
+        return Confirmed(
+            order_id=state.order.order_id,
+            seq=state.seq + 1,
+            at_ns=self._clock.now_ns(),
+            attempt=signed.attempt,
+            signature=signed.signature,
+            slot=outcome.slot,
+            landed_at_ns=outcome.landed_at_ns,
+            amount_in=outcome.amount_in,
+            amount_out=outcome.amount_out,
+            fee_in=outcome.fee_in,
+            fee_out=outcome.fee_out,
+            network_fee=outcome.network_fee,
+            reference_price_x64=outcome.reference_price_x64,
+        )
+
+    def _failed(self, state: OrderState, code: str, reason: str, network_fee: int = 0) -> Event:
+        """Return the end of the attempt: another one follows, or the order has failed."""
+        order, now_ns = state.order, self._clock.now_ns()
+        wait_ns: int | None = 0  # nothing is out: the next step cancels or expires the order
+        if not state.cancel_requested and (order.deadline_ns is None or now_ns < order.deadline_ns):
             wait_ns = checked_wait(state, code, self._policy.retry)
         if wait_ns is None:
-            return await self._journal.record(
-                state,
-                Failed,
-                fence=fence,
+            return Failed(
+                order_id=order.order_id,
+                seq=state.seq + 1,
+                at_ns=now_ns,
                 code=code,
                 reason=reason,
                 network_fee=network_fee,
-                reference_price_x64=self._price(state.order),
+                reference_price_x64=self._price(order),
             )
-        return await self._journal.record(
-            state,
-            AttemptFailed,
-            fence=fence,
+        return AttemptFailed(
+            order_id=order.order_id,
+            seq=state.seq + 1,
+            at_ns=now_ns,
             attempt=state.attempts + 1,
             code=code,
             reason=reason,
@@ -298,14 +304,9 @@ class Executor:
             network_fee=network_fee,
         )
 
-    def _left_ns(self, order: Order) -> int | None:
-        """Return the time to the order's deadline, 0 from then on, None if it has none."""
-        if order.deadline_ns is None:
-            return None
-        return max(order.deadline_ns - self._clock.now_ns(), 0)
-
-    async def _sleep_until(self, until_ns: int) -> None:
-        await anyio.sleep(max(until_ns - self._clock.now_ns(), 0) / 1e9)
-
     def _price(self, order: Order) -> int:
         return self._prices.reference_price_x64(order.sell, order.buy)
+
+
+def _no_answer(venue: Venue, error: Unavailable | Rejected) -> Declined:
+    return Declined(venue=venue.name, pool="", code=error.code, reason=str(error))

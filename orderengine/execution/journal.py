@@ -1,19 +1,15 @@
-"""Write an order's next event: check it, store it, then tell those who watch.
-
-The one place where events are made, so that number, status and time are always set alike.
-"""
+"""Write an order's next event: check it, store it, then tell those who watch."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import anyio
 
 from orderengine.errors import UnknownOrder
 from orderengine.execution.ports import Clock, EventStore, Signed
-from orderengine.model.events import Accepted, Event, Status
-from orderengine.model.lifecycle import OrderState, apply, fold, status_after
+from orderengine.model.events import Accepted, Event
+from orderengine.model.lifecycle import OrderState, apply, fold
 from orderengine.model.order import Order
 
 __all__ = ["Journal"]
@@ -46,7 +42,6 @@ class Journal:
         event = Accepted(
             order_id=order.order_id,
             seq=1,
-            status=Status.PENDING,
             at_ns=self._clock.now_ns(),
             order=order,
             reference_price_x64=reference_price_x64,
@@ -59,11 +54,10 @@ class Journal:
     async def record(
         self,
         state: OrderState,
-        kind: type[Event],
+        event: Event,
         *,
         fence: int | None = None,
         signed: Signed | None = None,
-        **fields: Any,  # noqa: ANN401  (the fields of ``kind``, which checks them)
     ) -> OrderState:
         """Append the order's next event and return the state after it.
 
@@ -72,14 +66,6 @@ class Journal:
             SequenceConflict: somebody else wrote first; load and decide anew.
             LeaseLost: another worker holds the order.
         """
-        tag = str(kind.__struct_config__.tag)
-        event = kind(
-            order_id=state.order_id,
-            seq=state.seq + 1,
-            status=status_after(state.order_id, state.status, tag),
-            at_ns=self._clock.now_ns(),
-            **fields,
-        )
         after = apply(state, event)
         await self._store.append(event, fence=fence, signed=signed)
         self._publish(event)
@@ -88,9 +74,10 @@ class Journal:
     def _publish(self, event: Event) -> None:
         if self._observe is not None:
             self._observe(event)
-        nudge = self._nudges.pop(event.order_id, None)
-        if nudge is not None:
-            nudge.set()
+        if self._nudges:
+            nudge = self._nudges.pop(event.order_id, None)
+            if nudge is not None:
+                nudge.set()
 
     async def follow(self, order_id: str, from_seq: int = 1) -> AsyncIterator[Event]:
         """Yield the log from ``from_seq`` on, inclusive, then what is added, to the terminal event.

@@ -14,12 +14,16 @@ from orderengine.model.events import Event
 __all__ = ["MemoryEventStore"]
 
 
-class _Lease:
-    __slots__ = ("fence", "until_ns")
+class _Entry:
+    """Hold all that is kept of one order."""
 
-    def __init__(self) -> None:
+    __slots__ = ("fence", "leased_until_ns", "log", "signed")
+
+    def __init__(self, accepted: Event) -> None:
+        self.log = [accepted]
         self.fence = 0
-        self.until_ns = 0
+        self.leased_until_ns = 0
+        self.signed: tuple[Signed, ...] = ()
 
 
 class MemoryEventStore:
@@ -33,73 +37,67 @@ class MemoryEventStore:
     def __init__(self, clock: Clock, lease_ns: int | None = None) -> None:
         self._clock = clock
         self._lease_ns = lease_ns
-        self._logs: dict[str, list[Event]] = {}
-        self._leases: dict[str, _Lease] = {}
-        self._signed: dict[str, list[Signed]] = {}
+        self._entries: dict[str, _Entry] = {}
 
     @property
     def logs(self) -> list[list[Event]]:
         """Every order's log, in the order of acceptance."""
-        return list(self._logs.values())
+        return [entry.log for entry in self._entries.values()]
 
     async def create(self, accepted: Event) -> None:
         """Store a new order with its first event. Raises ``DuplicateOrder``."""
-        if accepted.order_id in self._logs:
+        if accepted.order_id in self._entries:
             raise DuplicateOrder(accepted.order_id)
-        self._logs[accepted.order_id] = [accepted]
+        self._entries[accepted.order_id] = _Entry(accepted)
 
     async def append(
         self, event: Event, *, fence: int | None = None, signed: Signed | None = None
     ) -> None:
         """Append the order's next event and the transaction it announces."""
-        log = self._log(event.order_id)
-        is_over = log[-1].status.is_terminal  # then no lease is left to compare the fence with
-        if fence is not None and not is_over:
-            lease = self._leases.get(event.order_id)
-            if lease is None or fence != lease.fence:
-                raise LeaseLost(event.order_id, fence, 0 if lease is None else lease.fence)
-        if is_over or event.seq != len(log) + 1:
+        entry = self._entry(event.order_id)
+        log = entry.log
+        if log[-1].status.is_terminal:  # then no lease is left to compare the fence with
+            raise SequenceConflict(event.order_id, event.seq - 1, len(log))
+        if fence is not None and (fence != entry.fence or fence == 0):
+            raise LeaseLost(event.order_id, fence, entry.fence)
+        if event.seq != len(log) + 1:
             raise SequenceConflict(event.order_id, event.seq - 1, len(log))
         log.append(event)
-        if signed is not None:
-            self._signed.setdefault(event.order_id, []).append(signed)
         if event.status.is_terminal:
-            self._leases.pop(event.order_id, None)
-            self._signed.pop(event.order_id, None)
+            entry.signed = ()
+        elif signed is not None:
+            entry.signed += (signed,)
 
     async def events(self, order_id: str, from_seq: int = 1) -> Sequence[Event]:
         """Return the log from ``from_seq`` on, inclusive. Raises ``UnknownOrder``."""
-        log = self._log(order_id)
+        log = self._entry(order_id).log
         return log[from_seq - 1 :] if from_seq > 1 else tuple(log)
 
     async def claim(self, order_id: str, worker: str) -> int | None:
         """Take the order's lease, or return None if it is held or the order ended."""
         del worker  # who it is shows in the log; the fence alone decides
-        if self._log(order_id)[-1].status.is_terminal:
+        entry, now_ns = self._entry(order_id), self._clock.now_ns()
+        if entry.log[-1].status.is_terminal or entry.leased_until_ns > now_ns:
             return None
-        lease = self._leases.setdefault(order_id, _Lease())
-        now_ns = self._clock.now_ns()
-        if lease.until_ns > now_ns:
-            return None
-        lease.fence += 1
-        lease.until_ns = 2**63 if self._lease_ns is None else now_ns + self._lease_ns
-        return lease.fence
+        entry.fence += 1
+        entry.leased_until_ns = 2**63 if self._lease_ns is None else now_ns + self._lease_ns
+        return entry.fence
 
     async def release(self, order_id: str, fence: int) -> None:
         """Give the lease back; does nothing if it is not held under this fence."""
-        lease = self._leases.get(order_id)
-        if lease is not None and lease.fence == fence:
-            lease.until_ns = 0
+        entry = self._entries.get(order_id)
+        if entry is not None and entry.fence == fence:
+            entry.leased_until_ns = 0
 
     async def signed(self, order_id: str, signature: str) -> Signed:
         """Return the stored transaction. Raises ``UnknownOrder``."""
-        for signed in self._signed.get(order_id, ()):
+        for signed in self._entry(order_id).signed:
             if signed.signature == signature:
                 return signed
         raise UnknownOrder(order_id)
 
-    def _log(self, order_id: str) -> list[Event]:
+    def _entry(self, order_id: str) -> _Entry:
         try:
-            return self._logs[order_id]
+            return self._entries[order_id]
         except KeyError:
             raise UnknownOrder(order_id) from None

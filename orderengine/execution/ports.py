@@ -1,13 +1,16 @@
 """What the executor needs from outside, as small protocols.
 
 Adapters raise ``Unavailable`` where trying again may help and ``Rejected`` where this try is over;
-whatever library they use, its own errors end at the adapter. ``now_ns`` is for dates and deadlines;
-waiting is anyio's business, so that a virtual clock can jump.
+whatever library they use, its own errors end at the adapter.
+
+Every question carries the instant by which it must be answered, ``until_ns``: the adapter keeps it,
+because it alone knows whether that takes a timer. ``execution.punctual`` keeps it for one that
+cannot.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -31,7 +34,7 @@ __all__ = [
 ]
 
 
-class SwapPlan(Struct, frozen=True, kw_only=True):
+class SwapPlan(Struct, frozen=True, kw_only=True, gc=False):
     """Hold what is to be signed: the route and the worst amounts that may still execute."""
 
     order: Order
@@ -41,7 +44,7 @@ class SwapPlan(Struct, frozen=True, kw_only=True):
     amount_out_min: int
 
 
-class Signed(Struct, frozen=True, kw_only=True):
+class Signed(Struct, frozen=True, kw_only=True, gc=False):
     """Hold a signed transaction. It is stored before it is sent, and resent byte for byte."""
 
     order_id: str
@@ -53,7 +56,7 @@ class Signed(Struct, frozen=True, kw_only=True):
     """Lamports charged if it lands."""
 
 
-class Landed(Struct, frozen=True, kw_only=True):
+class Landed(Struct, frozen=True, kw_only=True, gc=False):
     """Say that the transaction is final and the swap happened."""
 
     slot: int
@@ -66,7 +69,7 @@ class Landed(Struct, frozen=True, kw_only=True):
     reference_price_x64: int
 
 
-class Reverted(Struct, frozen=True, kw_only=True):
+class Reverted(Struct, frozen=True, kw_only=True, gc=False):
     """Say that the transaction is final and the swap did not happen; its fee is paid."""
 
     code: str
@@ -74,7 +77,7 @@ class Reverted(Struct, frozen=True, kw_only=True):
     network_fee: int
 
 
-class Lapsed(Struct, frozen=True, kw_only=True):
+class Lapsed(Struct, frozen=True, kw_only=True, gc=False):
     """Say that the transaction did not land and is proven never to land."""
 
     code: str
@@ -85,10 +88,13 @@ Outcome = Landed | Reverted | Lapsed
 
 
 class Clock(Protocol):
-    """Tell the date."""
+    """Tell the date and wait for one, on the wall or in virtual time."""
 
     def now_ns(self) -> int:
-        """Return nanoseconds since the Unix epoch, wall or virtual."""
+        """Return nanoseconds since the Unix epoch."""
+
+    def sleep_until(self, at_ns: int) -> Awaitable[None]:
+        """Wait until a date; if it has come, only let others run."""
 
 
 class PriceFeed(Protocol):
@@ -105,21 +111,35 @@ class Venue(Protocol):
     def name(self) -> str:
         """The program's name."""
 
-    async def quote(self, order: Order, attempt: int) -> Sequence[Quote | Declined]:
-        """Return one answer a pool, in a fixed order; raises ``Unavailable`` or ``Rejected``."""
+    async def quote(
+        self, order: Order, attempt: int, until_ns: int
+    ) -> Sequence[Quote | Declined] | None:
+        """Return one answer a pool, in a fixed order, or None at ``until_ns``.
+
+        Raises ``Unavailable`` or ``Rejected``.
+        """
 
 
 class Settlement(Protocol):
     """Make a swap final."""
 
-    async def sign(self, plan: SwapPlan) -> Signed:
-        """Build and sign; nothing is sent. Raises ``Unavailable`` or ``Rejected``."""
+    async def sign(self, plan: SwapPlan, until_ns: int) -> Signed | None:
+        """Build and sign, or return None at ``until_ns``; nothing is sent.
 
-    async def send(self, signed: Signed) -> None:
-        """Send the bytes, again if they were sent before. An error says nothing of their fate."""
+        Raises ``Unavailable`` or ``Rejected``.
+        """
+
+    async def send(self, signed: Signed, until_ns: int) -> None:
+        """Send the bytes, again if they were sent before; give up at ``until_ns``.
+
+        Neither an error nor giving up says anything of their fate.
+        """
 
     async def outcome(self, signed: Signed, until_ns: int) -> Outcome | None:
-        """Wait until the transaction's fate is proven, or return None at ``until_ns``."""
+        """Wait until the transaction's fate is proven, or return None at ``until_ns``.
+
+        A node that does not answer has said nothing: that is None too, not an error.
+        """
 
 
 class EventStore(Protocol):

@@ -33,8 +33,8 @@ class MemoryQueue:
     def __init__(self, capacity: int = 100_000) -> None:
         self._capacity = capacity
         self._lanes: dict[Priority, deque[str]] = {lane: deque() for lane in _LANES}
-        self._getters: deque[anyio.Event] = deque()
-        self._putters: dict[Priority, deque[anyio.Event]] = {lane: deque() for lane in _LANES}
+        self._ids = anyio.Semaphore(0, fast_acquire=True)
+        self._room = {lane: anyio.Semaphore(capacity, fast_acquire=True) for lane in _LANES}
         self._turn = 0
         self._closed = False
 
@@ -49,58 +49,39 @@ class MemoryQueue:
 
     async def put(self, priority: Priority, order_id: str) -> None:
         """Add an id, waiting for room in its lane; once the queue is closed it is dropped."""
-        lane, putters = self._lanes[priority], self._putters[priority]
-        while len(lane) >= self._capacity and not self._closed:
-            await _wait_in(putters)
+        room = self._room[priority]
+        await room.acquire()
         if self._closed:
+            room.release()  # for the next who waits
             return
-        lane.append(order_id)
-        _wake_first(self._getters)
+        self._lanes[priority].append(order_id)
+        self._ids.release()
 
     async def get(self) -> str | None:
         """Return the next id, waiting for one; None once the queue is closed."""
-        while not self._closed:
-            lane = self._take_turn()
-            if lane is not None:
-                order_id = self._lanes[lane].popleft()
-                _wake_first(self._putters[lane])
-                return order_id
-            await _wait_in(self._getters)
-        return None
+        await self._ids.acquire()
+        if self._closed:
+            self._ids.release()  # for the next who waits
+            return None
+        lane = self._take_turn()
+        self._room[lane].release()
+        return self._lanes[lane].popleft()
 
     def close(self) -> None:
         """Let every ``get`` return None and every ``put`` return.
 
         Ids not handed out stay in the store as open orders.
         """
+        if self._closed:
+            return
         self._closed = True
-        for waiters in (self._getters, *self._putters.values()):
-            while waiters:
-                waiters.popleft().set()
+        for waiters in (self._ids, *self._room.values()):
+            waiters.release()
 
-    def _take_turn(self) -> Priority | None:
-        """Return the lane to take from, and count the turn; None if all are empty."""
+    def _take_turn(self) -> Priority:
+        """Return the lane to take from, and count the turn; one of them holds an id."""
         for lane in (_FIRST_LOOK[self._turn], *_LANES):
             if self._lanes[lane]:
-                self._turn = (self._turn + 1) % len(_FIRST_LOOK)
-                return lane
-        return None
-
-
-def _wake_first(waiters: deque[anyio.Event]) -> None:
-    if waiters:
-        waiters.popleft().set()
-
-
-async def _wait_in(waiters: deque[anyio.Event]) -> None:
-    """Wait to be woken; one that is cancelled after being woken wakes the next in its place."""
-    turn = anyio.Event()
-    waiters.append(turn)
-    try:
-        await turn.wait()
-    except BaseException:
-        if turn.is_set():
-            _wake_first(waiters)
-        else:
-            waiters.remove(turn)
-        raise
+                break
+        self._turn = (self._turn + 1) % len(_FIRST_LOOK)
+        return lane

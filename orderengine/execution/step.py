@@ -12,7 +12,18 @@ from orderengine.model.events import Cancelled, Expired, Status, Submitted
 from orderengine.model.lifecycle import OrderState
 from orderengine.model.order import Route
 
-__all__ = ["AskQuotes", "Build", "Claim", "Done", "End", "Pause", "Requote", "Settle", "next_step"]
+__all__ = [
+    "AskQuotes",
+    "Build",
+    "Claim",
+    "Done",
+    "End",
+    "Pause",
+    "Requote",
+    "Settle",
+    "Step",
+    "next_step",
+]
 
 
 class Done(Struct, frozen=True):

@@ -66,34 +66,31 @@ class Workers:
         await self._idle.wait()
 
     async def _work(self, worker: str) -> None:
-        while True:
-            order_id = await self._queue.get()
-            if order_id is None:
-                return
-            pause_s = _PAUSE_S_MIN
-            while not await self._try(order_id, worker):
-                await anyio.sleep(pause_s)
-                pause_s = min(2 * pause_s, _PAUSE_S_MAX)
-
-    async def _try(self, order_id: str, worker: str) -> bool:
-        """Carry an order as far as it goes; False if something was unavailable: try again later.
+        """Take order after order; where something is unavailable, try the same one again later.
 
         Any other error is nobody's to handle here, and ends the workers: in a study it is a mistake
         in the user's own function, which must not be buried under thousands of failed orders.
         """
-        fence = None
-        try:
-            fence = await self._store.claim(order_id, worker)
-            if fence is not None:  # else another worker has it, or it has ended
-                await self._executor.execute(order_id, worker, fence)
-        except (LeaseLost, UnknownOrder):
-            return True  # it goes on with the worker that took it over, or it is gone
-        except Unavailable:
-            return False
-        finally:
-            if fence is not None:
-                await self._release(order_id, fence)
-        return True
+        pause_s, order_id = _PAUSE_S_MIN, await self._queue.get()
+        while order_id is not None:
+            fence, is_available = None, True
+            try:
+                fence = await self._store.claim(order_id, worker)
+                if fence is not None:  # else another worker has it, or it has ended
+                    await self._executor.execute(order_id, worker, fence)
+                    fence = None  # the lease of an order that has ended is over
+            except (LeaseLost, UnknownOrder):
+                pass  # it goes on with the worker that took it over, or it is gone
+            except Unavailable:
+                is_available = False
+            finally:
+                if fence is not None:
+                    await self._release(order_id, fence)
+            if is_available:
+                pause_s, order_id = _PAUSE_S_MIN, await self._queue.get()
+            else:
+                await anyio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _PAUSE_S_MAX)
 
     async def _release(self, order_id: str, fence: int) -> None:
         with anyio.move_on_after(_RELEASE_S_MAX, shield=True), suppress(Unavailable):

@@ -4,8 +4,9 @@
 whatever else was drawn, before it or after, in this process or another. So changing one model of a
 study leaves every other model's draws alone, and two policies meet the same luck.
 
-Source: the finaliser of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
-generators", OOPSLA 2014) over a keyed combination of order and k; keys from BLAKE2b.
+Source: SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA
+2014): its finaliser over a counter that steps by one odd constant an order and another a k, from a
+start that BLAKE2b makes of seed and concern.
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ __all__ = ["Draws", "key_of", "order_id_of"]
 
 _M64 = 2**64 - 1
 _BELOW_ONE = 1.0 - 2.0**-53
+_GOLDEN = 0x9E3779B97F4A7C15
+"""2^64 over the golden ratio, made odd: SplitMix64's own step."""
+_SILVER = 0x6A09E667F3BCC909
+"""2^64 times the fraction of the square root of 2, made odd."""
+_ID_DIGITS = 16
 _inv_cdf = NormalDist().inv_cdf
 
 
@@ -28,15 +34,27 @@ def _mix(z: int) -> int:
     return z ^ (z >> 31)
 
 
-@lru_cache(maxsize=65_536)
 def key_of(text: str) -> int:
-    """Return a 64-bit key of a text, such as an order id; the same everywhere."""
+    """Return a 64-bit key of a text, such as an order id; the same everywhere.
+
+    The id of a study's order is the key, in hex: nothing is looked up or hashed.
+    """
+    if len(text) == _ID_DIGITS:
+        try:
+            return int(text, 16)
+        except ValueError:
+            pass
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
 def order_id_of(seed: int, number: int) -> str:
     """Return the id of a study's n-th order: 16 hex digits, distinct for distinct numbers."""
-    return f"{_mix((key_of(f'order:{seed}') + number * 0x9E3779B97F4A7C15) & _M64):016x}"
+    return f"{_mix((_first_id(seed) + number * _GOLDEN) & _M64):016x}"
+
+
+@lru_cache(maxsize=16)
+def _first_id(seed: int) -> int:
+    return key_of(f"order:{seed}")
 
 
 class Draws:
@@ -54,12 +72,20 @@ class Draws:
 
     def u64(self, order: int, k: int = 0) -> int:
         """Return the k-th 64-bit integer for this order (any integer key, such as a slot)."""
-        return _mix(_mix((self._key ^ order) & _M64) + (k * 0x9E3779B97F4A7C15 + self._key) & _M64)
+        z = (self._key + order * _GOLDEN + k * _SILVER) & _M64
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _M64  # as ``_mix``, without a call
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _M64
+        return z ^ (z >> 31)
 
     def uniform(self, order: int, k: int = 0) -> float:
         """Return a float in the open interval (0, 1), on a grid of 2^-53."""
-        # The greatest of the integers would be rounded up to 1, which has no normal quantile.
-        return min(((self.u64(order, k) >> 11) + 0.5) * 2.0**-53, _BELOW_ONE)
+        drawn = ((self.u64(order, k) >> 11) + 0.5) * 2.0**-53
+        # The greatest of the integers is rounded up to 1, which has no normal quantile.
+        return drawn if drawn < 1.0 else _BELOW_ONE
+
+    def happens(self, chance: float, order: int, k: int = 0) -> bool:
+        """Return whether something of this chance (0 to 1) happens; no draw where it is certain."""
+        return chance > 0.0 and (chance >= 1.0 or self.uniform(order, k) < chance)
 
     def normal(self, order: int, k: int = 0) -> float:
         """Return a standard normal deviate."""
@@ -67,7 +93,7 @@ class Draws:
 
     def lognormal(self, median: float, sigma: float, order: int, k: int = 0) -> float:
         """Return ``median · exp(sigma · normal)``."""
-        return median * math.exp(sigma * self.normal(order, k))
+        return median * math.exp(sigma * _inv_cdf(self.uniform(order, k)))
 
     def exponential(self, mean: float, order: int, k: int = 0) -> float:
         """Return an exponential deviate."""

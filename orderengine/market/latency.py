@@ -6,6 +6,7 @@ in bursts and grow with load, so tails of many orders at once are too thin here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -66,5 +67,5 @@ def latency_model(
         return lambda order, k: low_ns + draws.u64(order, k) % width_ns
     if config.model == "constant" or config.sigma == 0:
         return lambda order, k: median_ns
-    sigma = config.sigma
-    return lambda order, k: round(draws.lognormal(median_ns, sigma, order, k))
+    sigma, normal = config.sigma, draws.normal
+    return lambda order, k: round(median_ns * math.exp(sigma * normal(order, k)))

@@ -12,7 +12,9 @@ short of tokens; a landed transaction is final. Compute limits, leaders and fork
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 
+import msgspec
 from msgspec import Struct
 
 from orderengine.errors import InvalidAmount, Rejected, WrongPair
@@ -22,16 +24,16 @@ from orderengine.market.fields import amount_of, duration_ns
 from orderengine.market.ledger import Ledger
 from orderengine.market.prices import PricePath
 from orderengine.model.amounts import U64_MAX, format_amount
-from orderengine.pools import Direction, Pool, Swap, tokens_of
+from orderengine.pools import Direction, Pool, tokens_of
 
-__all__ = ["Execution", "SwapLeg", "Transaction", "World"]
+__all__ = ["Execution", "SwapLeg", "Transaction", "World", "encode_transaction"]
 
 _TREASURY = 2**100
 """What the arbitrageur and the other traders each hold of a token: more than they can ever need,
 for a trade takes at most 2^64 and no study has 2^36 of them."""
 
 
-class SwapLeg(Struct, frozen=True):
+class SwapLeg(Struct, frozen=True, array_like=True, gc=False):
     """Swap on one pool: the fixed amount is the input of exact_in, the output of exact_out."""
 
     pool: str
@@ -40,10 +42,14 @@ class SwapLeg(Struct, frozen=True):
     amount: int
 
 
-class Transaction(Struct, frozen=True, kw_only=True):
-    """Hold what a signed transaction says; it executes whole or not at all."""
+class Transaction(Struct, frozen=True, kw_only=True, array_like=True, gc=False):
+    """Say what a signed transaction does; it executes whole or not at all.
 
-    signature: str
+    What is signed, stored and sent is bytes: ``encode_transaction``.
+    """
+
+    unit_price: int
+    """Micro-lamports a compute unit: its claim to an early place in the block."""
     memo: str = ""
     """What the signer notes in it, so that two alike are not the same bytes."""
     user: str
@@ -52,18 +58,28 @@ class Transaction(Struct, frozen=True, kw_only=True):
     amount_in_max: int
     amount_out_min: int
     network_fee: int
-    unit_price: int
-    """Micro-lamports a compute unit: its claim to an early place in the block."""
     last_valid_height: int
 
 
-class Execution(Struct, frozen=True, kw_only=True):
+class _Bid(Struct, frozen=True, array_like=True, gc=False):
+    """Read the front of a transaction, without the rest."""
+
+    unit_price: int
+
+
+encode_transaction = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Transaction).decode
+_decode_bid = msgspec.msgpack.Decoder(_Bid).decode
+_first = itemgetter(0)
+
+
+class Execution(Struct, frozen=True, kw_only=True, gc=False):
     """Hold what became of a transaction that landed; ``code`` is empty if it succeeded."""
 
     slot: int
     landed_at_ns: int
-    price_x64: int
-    """The outside price of the pair in its slot."""
+    reference_price_x64: int
+    """The outside price in its slot, for a seller of what was sold."""
     code: str = ""
     reason: str = ""
     amount_in: int = 0
@@ -96,6 +112,7 @@ class World:
         self.start_ns = start_ns
         self.slot_ns = duration_ns("slot", config.slot)
         self.slot = 0
+        self._next_slot_ns = start_ns + self.slot_ns
         self.height = 0
         self.pools: dict[str, Pool] = {pool.address: pool for pool in pools}
         self.ledger = Ledger()
@@ -109,8 +126,8 @@ class World:
         self._draw_skip = Draws(seed, "slot/skip")
         self._draw_flow_count = Draws(seed, "flow/count")
         self._draw_flow = Draws(seed, "flow")
-        self._due: dict[int, list[tuple[int, int, Transaction]]] = {}
-        self._sent = 0
+        self._due: dict[int, list[tuple[int, str, bytes]]] = {}
+        """By slot, in the order of sending: claim to an early place, signature, signed bytes."""
         for pool in pools:
             self.ledger.issue_to_pool(pool)
         for trader in ("arbitrageur", "flow"):
@@ -127,14 +144,12 @@ class World:
 
     def advance(self, now_ns: int) -> None:
         """Bring the world to an instant; does nothing if it is there already."""
-        target = (now_ns - self.start_ns) // self.slot_ns
-        while self.slot < target:
+        while now_ns >= self._next_slot_ns:
             self._next_slot()
 
-    def deliver(self, transaction: Transaction, slot: int) -> None:
+    def deliver(self, signature: str, signed: bytes, slot: int) -> None:
         """Let a transaction reach the leader of a later slot."""
-        self._sent += 1
-        entry = (-transaction.unit_price, self._sent, transaction)
+        entry = (-_decode_bid(signed).unit_price, signature, signed)
         self._due.setdefault(max(slot, self.slot + 1), []).append(entry)
 
     def is_expired(self, last_valid_height: int) -> bool:
@@ -147,12 +162,13 @@ class World:
 
     def _next_slot(self) -> None:
         self.slot += 1
-        now_ns = self.slot_start_ns(self.slot)
+        now_ns = self._next_slot_ns
+        self._next_slot_ns += self.slot_ns
         self.price_x64 = self._path.price_x64(self.slot, now_ns)
         due = self._due.pop(self.slot, ())
-        if self._skip_rate > 0 and self._draw_skip.uniform(self.slot) < self._skip_rate:
+        if self._draw_skip.happens(self._skip_rate, self.slot):
             if due:
-                self._due.setdefault(self.slot + 1, []).extend(due)
+                self._due[self.slot + 1] = [*due, *self._due.get(self.slot + 1, ())]
             return
         self.height += 1
         now_s = now_ns // 1_000_000_000
@@ -161,8 +177,8 @@ class World:
         if self._arbitrage:
             for pool in list(self.pools.values()):
                 self._arbitrage_pool(pool, now_s)
-        for _, _, transaction in sorted(due, key=lambda entry: entry[:2]):
-            self._land(transaction, now_ns, now_s)
+        for _, signature, signed in sorted(due, key=_first):  # of equals the first sent first
+            self._land(signature, _decode(signed), now_ns, now_s)
 
     def _trade_flow(self, now_s: int) -> None:
         draws, slot = self._draw_flow, self.slot
@@ -202,68 +218,70 @@ class World:
         self.ledger.swap(trader, sell, swap.amount_in, buy, swap.amount_out)
         self.pools[pool.address] = swap.pool
 
-    def _land(self, transaction: Transaction, now_ns: int, now_s: int) -> None:
-        if transaction.signature in self.executions:
+    def _land(self, signature: str, transaction: Transaction, now_ns: int, now_s: int) -> None:
+        if signature in self.executions:
             return  # the network has seen these bytes: a second copy does nothing
         if self.height > transaction.last_valid_height:
             return
         user, fee = transaction.user, transaction.network_fee
-        if self.ledger.balance(user, "SOL") < fee:
+        if fee > 0 and self.ledger.balance(user, "SOL") < fee:
             return  # nobody to charge: the leader leaves it out, and it expires
         execution = self._execute(transaction, now_ns, now_s)
         if fee > 0:
             self.ledger.pay(user, "validators", "SOL", fee)
-        self.executions[transaction.signature] = execution
+        self.executions[signature] = execution
 
     def _execute(self, transaction: Transaction, now_ns: int, now_s: int) -> Execution:
         """Run the legs on copies of the pools' state; keep them only if the limits hold."""
+        pools = self.pools
         after: dict[str, Pool] = {}
-        swaps: list[tuple[Swap, str, str]] = []
+        amount_in = amount_out = fee_in = fee_out = 0
         code, reason = "", ""
+        sell, buy = self._tokens_of(transaction)
         try:
             for leg in transaction.legs:
-                pool = after.get(leg.pool) or self.pools[leg.pool]
-                swap = (
-                    pool.swap_exact_in(leg.direction, leg.amount, now_s)
-                    if leg.exact_in
-                    else pool.swap_exact_out(leg.direction, leg.amount, now_s)
-                )
+                pool = after.get(leg.pool) or pools[leg.pool]
+                do = pool.swap_exact_in if leg.exact_in else pool.swap_exact_out
+                swap = do(leg.direction, leg.amount, now_s)
                 after[leg.pool] = swap.pool
-                swaps.append((swap, *tokens_of(pool, leg.direction)))
+                amount_in += swap.amount_in
+                amount_out += swap.amount_out
+                fee_in += swap.fee_in
+                fee_out += swap.fee_out
         except Rejected as error:
             code, reason = error.code, str(error)
-        amounts = (
-            sum(swap.amount_in for swap, _, _ in swaps),
-            sum(swap.amount_out for swap, _, _ in swaps),
-        )
-        if not code:
-            code, reason = self._refusal(transaction, *swaps[0][1:], amounts)
+        else:
+            code, reason = self._refusal(transaction, sell, buy, amount_in, amount_out)
+        price_x64 = self.reference_price_x64(sell, buy)
         if code:
             return Execution(
                 slot=self.slot,
                 landed_at_ns=now_ns,
-                price_x64=self.price_x64,
+                reference_price_x64=price_x64,
                 code=code,
                 reason=reason,
             )
-        self.pools.update(after)
-        for swap, sell, buy in swaps:
-            self.ledger.swap(transaction.user, sell, swap.amount_in, buy, swap.amount_out)
+        pools.update(after)
+        self.ledger.swap(transaction.user, sell, amount_in, buy, amount_out)
         return Execution(
             slot=self.slot,
             landed_at_ns=now_ns,
-            price_x64=self.price_x64,
-            amount_in=amounts[0],
-            amount_out=amounts[1],
-            fee_in=sum(swap.fee_in for swap, _, _ in swaps),
-            fee_out=sum(swap.fee_out for swap, _, _ in swaps),
+            reference_price_x64=price_x64,
+            amount_in=amount_in,
+            amount_out=amount_out,
+            fee_in=fee_in,
+            fee_out=fee_out,
         )
 
+    def _tokens_of(self, transaction: Transaction) -> tuple[str, str]:
+        """Return what is sold and bought: all legs are parallel, so the first one tells."""
+        leg = transaction.legs[0]
+        return tokens_of(self.pools[leg.pool], leg.direction)
+
     def _refusal(
-        self, transaction: Transaction, sell: str, buy: str, amounts: tuple[int, int]
+        self, transaction: Transaction, sell: str, buy: str, amount_in: int, amount_out: int
     ) -> tuple[str, str]:
         """Return code and reason if the swap may not stand, else two empty strings."""
-        amount_in, amount_out = amounts
         least, most = transaction.amount_out_min, transaction.amount_in_max
         if amount_out < least:
             paid, asked = format_amount(amount_out, buy), format_amount(least, buy)
@@ -284,9 +302,9 @@ class World:
         Raises:
             WrongPair: the world has no price of these two.
         """
-        if (sell, buy) == (self.base, self.quote):
+        if sell == self.base and buy == self.quote:
             return self.price_x64
-        if (sell, buy) == (self.quote, self.base):
+        if sell == self.quote and buy == self.base:
             return (1 << 128) // self.price_x64
         raise WrongPair("this market", f"{self.base}/{self.quote}", sell, buy)
 

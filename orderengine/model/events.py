@@ -49,53 +49,56 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"
 
-    @property
-    def is_terminal(self) -> bool:
-        """Whether no event can follow."""
-        return self in TERMINAL
+    is_terminal: bool
+    """Whether no event can follow."""
+
+    def __init__(self, name: str) -> None:
+        self.is_terminal = name in {"confirmed", "failed", "cancelled", "expired"}
 
 
-TERMINAL = (Status.CONFIRMED, Status.FAILED, Status.CANCELLED, Status.EXPIRED)
-
-
-class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
+class Event(Struct, frozen=True, kw_only=True, gc=False, tag_field="type"):
     """Be what every event has; use the classes below."""
 
     order_id: str
     seq: int
     status: Status
-    """The status after this event."""
+    """The status after this event; each type has one."""
     at_ns: Instant
 
 
-class Accepted(Event, frozen=True, kw_only=True, tag="accepted"):
+class Accepted(Event, frozen=True, kw_only=True, gc=False, tag="accepted"):
     """The order is durable and will end exactly once."""
 
+    status: Status = Status.PENDING
     order: Order
     reference_price_x64: Amount
 
 
-class Waiting(Event, frozen=True, kw_only=True, tag="waiting"):
+class Waiting(Event, frozen=True, kw_only=True, gc=False, tag="waiting"):
     """The order's trigger is not met yet."""
 
+    status: Status = Status.WAITING
     trigger: str
 
 
-class Claimed(Event, frozen=True, kw_only=True, tag="claimed"):
+class Claimed(Event, frozen=True, kw_only=True, gc=False, tag="claimed"):
     """A worker has taken the order up."""
 
+    status: Status = Status.ROUTING
     worker: str
 
 
-class Requoting(Event, frozen=True, kw_only=True, tag="requoting"):
+class Requoting(Event, frozen=True, kw_only=True, gc=False, tag="requoting"):
     """The route at hand is not used; new quotes are asked for."""
 
+    status: Status = Status.ROUTING
     reason: str
 
 
-class Routed(Event, frozen=True, kw_only=True, tag="routed"):
+class Routed(Event, frozen=True, kw_only=True, gc=False, tag="routed"):
     """The venues answered and a route was chosen."""
 
+    status: Status = Status.BUILDING
     attempt: int
     route: Route
     quotes: tuple[Quote, ...]
@@ -105,9 +108,10 @@ class Routed(Event, frozen=True, kw_only=True, tag="routed"):
     reference_price_x64: Amount
 
 
-class Submitted(Event, frozen=True, kw_only=True, tag="submitted"):
+class Submitted(Event, frozen=True, kw_only=True, gc=False, tag="submitted"):
     """A signed transaction is stored and about to be sent; from here it may land."""
 
+    status: Status = Status.SUBMITTED
     attempt: int
     signature: str
     last_valid_height: int
@@ -118,9 +122,10 @@ class Submitted(Event, frozen=True, kw_only=True, tag="submitted"):
     """Lamports that the transaction costs if it lands, succeeded or not."""
 
 
-class AttemptFailed(Event, frozen=True, kw_only=True, tag="attempt_failed"):
+class AttemptFailed(Event, frozen=True, kw_only=True, gc=False, tag="attempt_failed"):
     """This attempt is over without a fill and another will follow."""
 
+    status: Status = Status.ROUTING
     attempt: int
     code: str
     reason: str
@@ -130,13 +135,16 @@ class AttemptFailed(Event, frozen=True, kw_only=True, tag="attempt_failed"):
     """Lamports paid for a transaction that landed and failed."""
 
 
-class CancelRequested(Event, frozen=True, kw_only=True, tag="cancel_requested"):
+class CancelRequested(Event, frozen=True, kw_only=True, gc=False, tag="cancel_requested"):
     """The user asked to cancel while a transaction was out."""
 
+    status: Status = Status.SUBMITTED
 
-class Confirmed(Event, frozen=True, kw_only=True, tag="confirmed"):
+
+class Confirmed(Event, frozen=True, kw_only=True, gc=False, tag="confirmed"):
     """The transaction landed and the order is filled."""
 
+    status: Status = Status.CONFIRMED
     attempt: int
     signature: str
     slot: int
@@ -151,24 +159,27 @@ class Confirmed(Event, frozen=True, kw_only=True, tag="confirmed"):
     """The reference price when the transaction landed."""
 
 
-class Failed(Event, frozen=True, kw_only=True, tag="failed"):
+class Failed(Event, frozen=True, kw_only=True, gc=False, tag="failed"):
     """The order ended without a fill, and no signature of it can land."""
 
+    status: Status = Status.FAILED
     code: str
     reason: str
     reference_price_x64: Amount
     network_fee: Amount = 0
 
 
-class Cancelled(Event, frozen=True, kw_only=True, tag="cancelled"):
+class Cancelled(Event, frozen=True, kw_only=True, gc=False, tag="cancelled"):
     """The user's cancellation won; no signature of the order can land."""
 
+    status: Status = Status.CANCELLED
     reference_price_x64: Amount
 
 
-class Expired(Event, frozen=True, kw_only=True, tag="expired"):
+class Expired(Event, frozen=True, kw_only=True, gc=False, tag="expired"):
     """The deadline passed with no signature out."""
 
+    status: Status = Status.EXPIRED
     reference_price_x64: Amount
 
 

@@ -9,7 +9,8 @@ only keeps the next attempt from starting.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -63,13 +64,15 @@ TRANSITIONS: dict[tuple[Status | None, str], Status] = {
     (Status.SUBMITTED, "cancel_requested"): Status.SUBMITTED,  # too late to promise anything
 }
 
-EVENT_TYPES: tuple[str, ...] = tuple(
-    str(kind.__struct_config__.tag)
+_TAGS: dict[type[Event], str] = {
+    kind: str(kind.__struct_config__.tag)
     for kind in AnyEvent.__args__  # in the order of the union
-)
+}
+
+EVENT_TYPES: tuple[str, ...] = tuple(_TAGS.values())
 
 
-class OrderState(Struct, frozen=True, kw_only=True):
+class OrderState(Struct, frozen=True, kw_only=True, gc=False):
     """Hold all that the next step depends on: the fold of an order's events."""
 
     order: Order
@@ -100,16 +103,16 @@ class OrderState(Struct, frozen=True, kw_only=True):
         return self.status.is_terminal
 
 
-def status_after(order_id: str, status: Status | None, event_type: str) -> Status:
-    """Return the status that an event leads to.
+def status_after(order_id: str, status: Status | None, kind: type[Event]) -> Status:
+    """Return the status that an event of this type leads to.
 
     Raises:
         IllegalEvent: the table has no such transition.
     """
     try:
-        return TRANSITIONS[status, event_type]
+        return TRANSITIONS[status, _TAGS[kind]]
     except KeyError:
-        raise IllegalEvent(order_id, str(status), event_type) from None
+        raise IllegalEvent(order_id, str(status), _TAGS[kind]) from None
 
 
 def apply(state: OrderState | None, event: Event) -> OrderState:
@@ -119,10 +122,10 @@ def apply(state: OrderState | None, event: Event) -> OrderState:
         IllegalEvent: the table does not allow the event, or says another status after it.
         InvariantViolated: the event is another order's, or its number leaves a gap.
     """
-    kind = str(event.__struct_config__.tag)
+    kind = type(event)
     after = status_after(event.order_id, None if state is None else state.status, kind)
     if after is not event.status:
-        raise IllegalEvent(event.order_id, str(event.status), kind)
+        raise IllegalEvent(event.order_id, str(event.status), _TAGS[kind])
     if state is None:
         return _begin(event)
     if event.order_id != state.order.order_id or event.seq != state.seq + 1:
@@ -130,38 +133,61 @@ def apply(state: OrderState | None, event: Event) -> OrderState:
             f"expected event {state.seq + 1} of order {state.order.order_id}, "
             f"found event {event.seq} of order {event.order_id}"
         )
-    match event:
-        case Routed():
-            return replace(
-                state, status=after, seq=event.seq, route=event.route, routed_at_ns=event.at_ns
-            )
-        case Submitted():
-            return replace(state, status=after, seq=event.seq, submitted=event)
-        case AttemptFailed():
-            return replace(
-                state,
-                status=after,
-                seq=event.seq,
-                attempts=state.attempts + 1,
-                retry_at_ns=event.retry_at_ns,
-                route=None,
-                submitted=None,
-                network_fees=state.network_fees + event.network_fee,
-            )
-        case CancelRequested():
-            return replace(state, seq=event.seq, cancel_requested=True)
-        case Confirmed() | Failed():
-            return replace(
-                state,
-                status=after,
-                seq=event.seq,
-                submitted=None,
-                attempts=state.attempts + 1,
-                network_fees=state.network_fees + event.network_fee,
-                outcome=event,
-            )
-        case _:
-            return replace(state, status=after, seq=event.seq, route=None)
+    return _AFTER.get(kind, _plain)(state, event)
+
+
+def _plain(state: OrderState, event: Event) -> OrderState:
+    return replace(state, status=event.status, seq=event.seq, route=None)
+
+
+def _routed(state: OrderState, event: Routed) -> OrderState:
+    return replace(
+        state, status=event.status, seq=event.seq, route=event.route, routed_at_ns=event.at_ns
+    )
+
+
+def _submitted(state: OrderState, event: Submitted) -> OrderState:
+    return replace(state, status=event.status, seq=event.seq, submitted=event)
+
+
+def _attempt_failed(state: OrderState, event: AttemptFailed) -> OrderState:
+    return replace(
+        state,
+        status=event.status,
+        seq=event.seq,
+        attempts=state.attempts + 1,
+        retry_at_ns=event.retry_at_ns,
+        route=None,
+        submitted=None,
+        network_fees=state.network_fees + event.network_fee,
+    )
+
+
+def _cancel_requested(state: OrderState, event: CancelRequested) -> OrderState:
+    return replace(state, seq=event.seq, cancel_requested=True)
+
+
+def _settled(state: OrderState, event: Confirmed | Failed) -> OrderState:
+    return replace(
+        state,
+        status=event.status,
+        seq=event.seq,
+        submitted=None,
+        attempts=state.attempts + 1,
+        network_fees=state.network_fees + event.network_fee,
+        outcome=event,
+    )
+
+
+_AFTER: dict[type[Event], Callable[[OrderState, Any], OrderState]] = {
+    Routed: _routed,
+    Submitted: _submitted,
+    AttemptFailed: _attempt_failed,
+    CancelRequested: _cancel_requested,
+    Confirmed: _settled,
+    Failed: _settled,
+}
+"""How an event changes the state, where it changes more than status and number."""
 
 
 def _begin(event: Event) -> OrderState:

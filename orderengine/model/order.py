@@ -32,7 +32,7 @@ class Priority(StrEnum):
     BULK = "bulk"
 
 
-_ORDER_TYPES = {
+_TYPES: dict[str, type] = {
     "order_id": str,
     "sell": str,
     "buy": str,
@@ -42,9 +42,10 @@ _ORDER_TYPES = {
     "priority": Priority,
     "user": str,
 }
+_TYPES_IN_ORDER = tuple(_TYPES.values())
 
 
-class Order(Struct, frozen=True, kw_only=True):
+class Order(Struct, frozen=True, kw_only=True, gc=False):
     """Ask for one swap. Checked when built, so every order that exists is well formed."""
 
     order_id: str
@@ -63,10 +64,24 @@ class Order(Struct, frozen=True, kw_only=True):
     user: str = "user"
 
     def __post_init__(self) -> None:
-        for field, kind in _ORDER_TYPES.items():
-            _require_type(field, getattr(self, field), kind)
-        if self.deadline_ns is not None:
-            _require_type("deadline_ns", self.deadline_ns, int)
+        """Check types too: a float is not exact, and a plain string is no ``Mode``."""
+        types = (
+            type(self.order_id),
+            type(self.sell),
+            type(self.buy),
+            type(self.amount),
+            type(self.mode),
+            type(self.slippage_bps),
+            type(self.priority),
+            type(self.user),
+        )
+        if types != _TYPES_IN_ORDER:
+            for (field, kind), given in zip(_TYPES.items(), types, strict=True):
+                if given is not kind:
+                    found = getattr(self, field)
+                    raise InvalidAmount(field, found, f"of type {kind.__name__}")
+        if self.deadline_ns is not None and type(self.deadline_ns) is not int:
+            raise InvalidAmount("deadline_ns", self.deadline_ns, "of type int")
         if not self.order_id:
             raise InvalidAmount("order_id", self.order_id, "a non-empty string")
         if not 1 <= self.amount <= U64_MAX:
@@ -76,17 +91,13 @@ class Order(Struct, frozen=True, kw_only=True):
         sell, buy = token(self.sell).symbol, token(self.buy).symbol
         if sell == buy:
             raise InvalidAmount("buy", self.buy, f"another token than sell ({self.sell})")
-        force_setattr(self, "sell", sell)
-        force_setattr(self, "buy", buy)
+        if sell is not self.sell:
+            force_setattr(self, "sell", sell)
+        if buy is not self.buy:
+            force_setattr(self, "buy", buy)
 
 
-def _require_type(field: str, found: object, kind: type) -> None:
-    """Refuse another type: a float is not exact, and a plain string is no ``Mode``."""
-    if not isinstance(found, kind) or isinstance(found, bool):
-        raise InvalidAmount(field, found, f"of type {kind.__name__}")
-
-
-class Quote(Struct, frozen=True, kw_only=True):
+class Quote(Struct, frozen=True, kw_only=True, gc=False):
     """Hold what one pool would pay for an order in the state of one slot."""
 
     venue: str
@@ -106,7 +117,7 @@ class Quote(Struct, frozen=True, kw_only=True):
     """The slot whose state was read."""
 
 
-class Declined(Struct, frozen=True, kw_only=True):
+class Declined(Struct, frozen=True, kw_only=True, gc=False):
     """Hold why a venue's pool did not win: no answer, an error, or a worse quote."""
 
     venue: str
@@ -117,7 +128,7 @@ class Declined(Struct, frozen=True, kw_only=True):
     amount_out: Amount = 0
 
 
-class Leg(Struct, frozen=True, kw_only=True):
+class Leg(Struct, frozen=True, kw_only=True, gc=False):
     """Swap on one pool as part of a route."""
 
     pool: str
@@ -130,7 +141,7 @@ class Leg(Struct, frozen=True, kw_only=True):
     fee_out: Amount = 0
 
 
-class Route(Struct, frozen=True, kw_only=True):
+class Route(Struct, frozen=True, kw_only=True, gc=False):
     """Hold the legs that together fill an order, with their totals."""
 
     legs: tuple[Leg, ...]

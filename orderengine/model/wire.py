@@ -8,102 +8,64 @@ written: on a socket, in a file, in a hash.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
-from typing import Any, get_args, get_type_hints
+from itertools import islice
+from typing import Any, get_args
 
 import msgspec
 from msgspec import Struct
 
 from orderengine.errors import InvalidData, OrderEngineError
-from orderengine.model.amounts import Amount
+from orderengine.model.canonical import fields_of, tag_of, writer_of
 from orderengine.model.events import AnyEvent, Event
-from orderengine.model.instants import Instant, parse_rfc3339, rfc3339
+from orderengine.model.instants import parse_rfc3339
 from orderengine.model.order import Order
 
-__all__ = ["decode_event", "decode_order", "encode", "event_log_sha256", "to_wire"]
+__all__ = ["decode_event", "decode_order", "encode", "encode_lines", "event_log_sha256"]
 
-_PLAIN, _AMOUNT, _INSTANT, _STRUCT, _STRUCTS = range(5)
-_Plan = tuple[tuple[str, str, int, type[Struct] | None], ...]
-_encode_sorted = msgspec.json.Encoder(order="sorted").encode
-
-
-@cache
-def _plan(kind: type[Struct]) -> _Plan:
-    """Return (attribute, wire key, how, nested type) for each field of a struct type."""
-    rows = []
-    for attribute, hint in get_type_hints(kind, include_extras=True).items():
-        if attribute not in kind.__struct_fields__:
-            continue
-        choices = [hint, *(part for part in get_args(hint) if part is not type(None))]
-        how, nested, key = _PLAIN, None, attribute
-        if any(choice == Amount for choice in choices):
-            how = _AMOUNT
-        elif any(choice == Instant for choice in choices):
-            how, key = _INSTANT, attribute.removesuffix("_ns")
-        elif structs := [c for c in choices if isinstance(c, type) and issubclass(c, Struct)]:
-            nested = structs[0]
-            how = _STRUCTS if getattr(hint, "__origin__", None) is tuple else _STRUCT
-        rows.append((attribute, key, how, nested))
-    return tuple(rows)
-
-
-def to_wire(value: Struct) -> dict[str, Any]:
-    """Return the JSON object of a model value: strings, integers, lists and objects only."""
-    kind = type(value)
-    wire: dict[str, Any] = {}
-    for attribute, key, how, _ in _plan(kind):
-        found = getattr(value, attribute)
-        if found is None:
-            continue
-        if how == _AMOUNT:
-            wire[key] = str(found)
-        elif how == _PLAIN:
-            wire[key] = found
-        elif how == _INSTANT:
-            wire[key] = rfc3339(found)
-        elif how == _STRUCT:
-            wire[key] = to_wire(found)
-        else:
-            wire[key] = [to_wire(item) for item in found]
-    tag = kind.__struct_config__.tag
-    if tag is not None:
-        wire["type"] = tag
-    return wire
+_LINES_A_CHUNK = 256
 
 
 def encode(value: Struct) -> bytes:
     """Return canonical JSON without a line end."""
-    return _encode_sorted(to_wire(value))
+    return writer_of(type(value))(value).encode()
+
+
+def encode_lines(events: Iterable[Event]) -> Iterator[bytes]:
+    """Yield the canonical lines of events, each ended by a line feed, many lines at a time."""
+    rest = iter(events)
+    while lines := [writer_of(type(event))(event) for event in islice(rest, _LINES_A_CHUNK)]:
+        lines.append("")
+        yield "\n".join(lines).encode()
 
 
 def _revive(kind: type[Struct], wire: dict[str, Any]) -> dict[str, Any]:
-    plan = _plan(kind)
-    is_tagged = kind.__struct_config__.tag is not None
-    known = {key for _, key, _, _ in plan} | ({"type"} if is_tagged else set())
+    known = {field.key for field in fields_of(kind)}
+    if tag_of(kind) is not None:
+        known.add("type")
     unknown = sorted(set(wire) - known)
     if unknown:
         raise InvalidData(kind.__name__, f"the field {unknown[0]!r}", "only known fields")
     fields: dict[str, Any] = {"type": wire["type"]} if "type" in wire else {}
-    for attribute, key, how, nested in plan:
+    for name, key, form, nested, _ in fields_of(kind):
         if key not in wire:
             continue
         found = wire[key]
-        if how == _AMOUNT:
+        if form == "amount":
             if not isinstance(found, str) or not found.isascii() or not found.isdigit():
                 raise InvalidData(f"{kind.__name__}.{key}", repr(found), "a decimal string")
-            fields[attribute] = int(found)
-        elif how == _INSTANT:
-            fields[attribute] = parse_rfc3339(str(found))
-        elif how == _STRUCT and nested is not None and isinstance(found, dict):
-            fields[attribute] = _revive(nested, found)
-        elif how == _STRUCTS and nested is not None and isinstance(found, list):
-            fields[attribute] = [
+            fields[name] = int(found)
+        elif form == "instant":
+            fields[name] = parse_rfc3339(str(found))
+        elif form == "struct" and nested is not None and isinstance(found, dict):
+            fields[name] = _revive(nested, found)
+        elif form == "structs" and nested is not None and isinstance(found, list):
+            fields[name] = [
                 _revive(nested, item) if isinstance(item, dict) else item for item in found
             ]
         else:
-            fields[attribute] = found
+            fields[name] = found
     return fields
 
 
@@ -125,9 +87,7 @@ def decode_order(wire: dict[str, Any]) -> Order:
         raise InvalidData("order", str(error), "a well-formed order") from error
 
 
-_EVENT_KINDS: dict[str, type[Event]] = {
-    str(kind.__struct_config__.tag): kind for kind in get_args(AnyEvent)
-}
+_EVENT_KINDS: dict[str, type[Event]] = {str(tag_of(kind)): kind for kind in get_args(AnyEvent)}
 
 
 def decode_event(line: bytes | str) -> Event:
@@ -150,14 +110,13 @@ def decode_event(line: bytes | str) -> Event:
         raise InvalidData("event", str(error), "one event as a JSON object") from error
 
 
-def event_log_sha256(lines: Iterable[bytes]) -> str:
-    """Return the SHA-256 over canonical lines, each ended by a line feed.
+def event_log_sha256(events: Iterable[Event]) -> str:
+    """Return the SHA-256 over the canonical lines of events, each ended by a line feed.
 
-    The caller gives the lines sorted by (at_ns, order number, seq); so the hash of a study is the
+    The caller gives the events sorted by (at_ns, order number, seq); so the hash of a study is the
     SHA-256 of the ``events.jsonl`` that it writes.
     """
     digest = sha256()
-    for line in lines:
-        digest.update(line)
-        digest.update(b"\n")
+    for lines in encode_lines(events):
+        digest.update(lines)
     return digest.hexdigest()

@@ -14,8 +14,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Protocol
 
-from msgspec import Struct
-
 from orderengine.errors import WrongPair
 
 __all__ = ["Direction", "Pool", "Swap", "direction_of", "tokens_of"]
@@ -28,24 +26,40 @@ class Direction(StrEnum):
     B_TO_A = "b_to_a"
 
 
-class Swap(Struct, frozen=True, kw_only=True):
+class Swap(Protocol):
     """Hold what one swap moved and the pool it leaves behind.
 
-    ``amount_in`` is all that the trader pays and ``amount_out`` all that the trader receives, fees
-    included in the first and already taken from the second. ``fee_in`` and ``fee_out`` are every
-    fee of the pool (liquidity providers, protocol, fund, creator) by the token they are charged in.
-    The vaults change by exactly ``+amount_in`` and ``-amount_out``.
+    The fees are every fee of the pool (liquidity providers, protocol, fund, creator) by the token
+    they are charged in. The vaults change by exactly ``+amount_in`` and ``-amount_out``.
     """
 
-    amount_in: int
-    amount_out: int
-    fee_in: int
-    fee_out: int
-    crossed: int
-    """Bins or ticks that the swap left behind; 0 for a constant-product pool and within one bin."""
-    end_price_x64: int
-    """Marginal price after the swap, before fees, B per A in Q64.64, rounded down."""
-    pool: Pool
+    @property
+    def amount_in(self) -> int:
+        """All that the trader pays, fees included."""
+
+    @property
+    def amount_out(self) -> int:
+        """All that the trader receives, fees already taken."""
+
+    @property
+    def fee_in(self) -> int:
+        """The part of ``amount_in`` that is fees."""
+
+    @property
+    def fee_out(self) -> int:
+        """Fees of the token received, taken before ``amount_out``."""
+
+    @property
+    def crossed(self) -> int:
+        """Bins or ticks left behind; 0 for a constant-product pool and within one bin."""
+
+    @property
+    def end_price_x64(self) -> int:
+        """Marginal price after the swap, before fees, B per A in Q64.64, rounded down."""
+
+    @property
+    def pool(self) -> Pool:
+        """The pool after the swap."""
 
 
 class Pool(Protocol):
@@ -111,9 +125,10 @@ def direction_of(pool: Pool, sell: str, buy: str) -> Direction:
     Raises:
         WrongPair: it does not swap these two.
     """
-    if (sell, buy) == (pool.token_a, pool.token_b):
+    token_a, token_b = pool.token_a, pool.token_b
+    if sell == token_a and buy == token_b:
         return Direction.A_TO_B
-    if (sell, buy) == (pool.token_b, pool.token_a):
+    if sell == token_b and buy == token_a:
         return Direction.B_TO_A
     raise WrongPair(f"pool {pool.address}", f"{pool.token_a}/{pool.token_b}", sell, buy)
 

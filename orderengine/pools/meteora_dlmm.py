@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from orderengine.errors import InsufficientLiquidity, InvalidAmount, InvalidData
-from orderengine.pools.base import Direction, Swap
+from orderengine.pools.base import Direction
 from orderengine.pools.fixed_point import (
     U64_MAX,
     require_u64_amount,
@@ -51,8 +51,8 @@ from orderengine.pools.meteora_dlmm_spec import MeteoraDlmmSpec
 __all__ = ["MeteoraDlmmPool", "MeteoraDlmmSwap"]
 
 
-class MeteoraDlmmSwap(Swap, frozen=True, kw_only=True):
-    """Add the program's split of the fee and the end of the walk.
+class MeteoraDlmmSwap(Struct, frozen=True, kw_only=True, gc=False):
+    """Hold a swap, the program's split of its fee and the end of its walk.
 
     The fee is charged in the input token if ``fee_on_input``. exact_out may buy more than it pays
     out, where a unit of input is worth several of output: that surplus is a fee in the output
@@ -61,6 +61,12 @@ class MeteoraDlmmSwap(Swap, frozen=True, kw_only=True):
     unit in a bin: those stay in the vault as nobody's.
     """
 
+    amount_in: int
+    amount_out: int
+    fee_in: int
+    fee_out: int
+    crossed: int
+    end_price_x64: int
     lp_fee: int
     protocol_fee: int
     fee_on_input: bool
@@ -69,7 +75,7 @@ class MeteoraDlmmSwap(Swap, frozen=True, kw_only=True):
     pool: MeteoraDlmmPool
 
 
-class MeteoraDlmmPool(Struct, frozen=True, kw_only=True):
+class MeteoraDlmmPool(Struct, frozen=True, kw_only=True, gc=False):
     """Hold one pool; build it with ``from_spec``.
 
     ``bin_ids`` (ascending), ``bin_prices_x64`` and ``bins`` run in parallel. A swap replaces

@@ -19,13 +19,15 @@ program refuses an output of 0; it is quoted as 0 here, as the SDK does.
 
 from __future__ import annotations
 
+from copy import copy
 from enum import StrEnum
 from math import isqrt
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from orderengine.errors import InsufficientLiquidity, InvalidAmount, InvalidData
-from orderengine.pools.base import Direction, Swap
+from orderengine.pools.base import Direction
 from orderengine.pools.fixed_point import (
     Q64,
     U64_MAX,
@@ -47,23 +49,6 @@ class CreatorFeeOn(StrEnum):
     BOTH = "both"
     ONLY_A = "only_a"
     ONLY_B = "only_b"
-
-
-class RaydiumCpmmSwap(Swap, frozen=True, kw_only=True, gc=False):
-    """Add the program's own split of the fees, and where the curve stood before fees came back.
-
-    ``trade_fee`` is in the input token and includes ``protocol_fee`` and ``fund_fee``;
-    ``creator_fee`` is apart, in the input or the output token. ``curve_reserve_in_after`` lacks the
-    liquidity providers' part of the fee, which the next pool's reserve has.
-    """
-
-    trade_fee: int
-    protocol_fee: int
-    fund_fee: int
-    creator_fee: int
-    curve_reserve_in_after: int
-    curve_reserve_out_after: int
-    pool: RaydiumCpmmPool
 
 
 class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
@@ -91,7 +76,7 @@ class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
     accrued_fee_b: int = 0
 
     def __post_init__(self) -> None:
-        """Check what a swap relies on; it runs for every next pool, so it stays this short."""
+        """Check what a swap relies on."""
         if (
             self.trade_fee_rate < 0
             or self.creator_fee_rate < 0
@@ -154,13 +139,14 @@ class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
             InsufficientLiquidity: a reserve is empty.
         """
         require_u64_amount("amount_in", amount_in)
-        a_to_b = direction == Direction.A_TO_B
+        a_to_b = direction is Direction.A_TO_B
         reserve_in, reserve_out = self._reserves(a_to_b)
+        creator_rate = self.creator_fee_rate
+        creator_fee_on_input = self._is_creator_fee_on_input(a_to_b)
         trade_fee = mul_div_ceil(amount_in, self.trade_fee_rate, _RATE_ONE)
         creator_fee = 0
-        creator_fee_on_input = self._is_creator_fee_on_input(a_to_b)
-        if creator_fee_on_input:
-            creator_fee = mul_div_ceil(amount_in, self.creator_fee_rate, _RATE_ONE)
+        if creator_rate and creator_fee_on_input:
+            creator_fee = mul_div_ceil(amount_in, creator_rate, _RATE_ONE)
         net_in = amount_in - trade_fee - creator_fee
         if net_in < 0:
             raise InvalidAmount("amount_in", amount_in, f"at least its fees, {amount_in - net_in}")
@@ -168,9 +154,18 @@ class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
         gross_out = mul_div_floor(reserve_out, net_in, curve_in_after) if curve_in_after else 0
         if gross_out >= reserve_out:
             raise InsufficientLiquidity(self.address, gross_out, max(reserve_out - 1, 0))
-        if not creator_fee_on_input:
-            creator_fee = mul_div_ceil(gross_out, self.creator_fee_rate, _RATE_ONE)
-        return self._swap(a_to_b, amount_in, net_in, gross_out, trade_fee, creator_fee)
+        if creator_rate and not creator_fee_on_input:
+            creator_fee = mul_div_ceil(gross_out, creator_rate, _RATE_ONE)
+        return RaydiumCpmmSwap(
+            self,
+            a_to_b,
+            creator_fee_on_input,
+            amount_in,
+            net_in,
+            gross_out,
+            trade_fee,
+            creator_fee,
+        )
 
     def swap_exact_out(self, direction: Direction, amount_out: int, now_s: int) -> RaydiumCpmmSwap:
         """Swap as little as pays for ``amount_out``; ``now_s`` does not matter to this program.
@@ -181,7 +176,7 @@ class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
             AmountOverflow: the input would be above u64.
         """
         require_u64_amount("amount_out", amount_out)
-        a_to_b = direction == Direction.A_TO_B
+        a_to_b = direction is Direction.A_TO_B
         reserve_in, reserve_out = self._reserves(a_to_b)
         creator_rate = self.creator_fee_rate
         creator_fee_on_input = self._is_creator_fee_on_input(a_to_b)
@@ -202,7 +197,16 @@ class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
             # One fee was grossed up for both; the creator's share of it is floored.
             creator_fee = mul_div_floor(trade_fee, creator_rate, rate_in) if rate_in else 0
             trade_fee -= creator_fee
-        return self._swap(a_to_b, amount_in, net_in, gross_out, trade_fee, creator_fee)
+        return RaydiumCpmmSwap(
+            self,
+            a_to_b,
+            creator_fee_on_input,
+            amount_in,
+            net_in,
+            gross_out,
+            trade_fee,
+            creator_fee,
+        )
 
     def amount_in_to_price(self, direction: Direction, limit_price_x64: int, now_s: int) -> int:
         """Return the largest input whose last unit still trades at the limit or better.
@@ -225,7 +229,7 @@ class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
         """
         if limit_price_x64 < 0:
             raise InvalidAmount("limit_price_x64", limit_price_x64, "at least 0")
-        a_to_b = direction == Direction.A_TO_B
+        a_to_b = direction is Direction.A_TO_B
         reserve_in, reserve_out = self._reserves(a_to_b)
         product = reserve_in * reserve_out
         if not product:
@@ -254,63 +258,95 @@ class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
 
     def _is_creator_fee_on_input(self, a_to_b: bool) -> bool:
         charged_on = self.creator_fee_on
-        return charged_on == CreatorFeeOn.BOTH or (charged_on == CreatorFeeOn.ONLY_A) == a_to_b
+        return charged_on is CreatorFeeOn.BOTH or (charged_on is CreatorFeeOn.ONLY_A) == a_to_b
 
-    def _swap(
-        self,
-        a_to_b: bool,
-        amount_in: int,
-        net_in: int,
-        gross_out: int,
-        trade_fee: int,
-        creator_fee: int,
-    ) -> RaydiumCpmmSwap:
-        """Split the trade fee, move the reserves and say what happened."""
-        protocol_fee = mul_div_floor(trade_fee, self.protocol_fee_rate, _RATE_ONE)
-        fund_fee = mul_div_floor(trade_fee, self.fund_fee_rate, _RATE_ONE)
-        accrued_in, accrued_out = protocol_fee + fund_fee, 0
-        fee_in, fee_out = trade_fee, 0
-        if self._is_creator_fee_on_input(a_to_b):
-            accrued_in += creator_fee
-            fee_in += creator_fee
+
+class RaydiumCpmmSwap(Struct, frozen=True, gc=False):
+    """Hold a swap and, on demand, what follows from it: most quotes are never looked at further."""
+
+    before: RaydiumCpmmPool
+    a_to_b: bool
+    creator_fee_on_input: bool
+    amount_in: int
+    """All that the trader pays."""
+    net_in: int
+    """What the curve sees of it."""
+    gross_out: int
+    """What the curve gives, before a creator's fee in the output token."""
+    trade_fee: int
+    """In the input token; includes ``protocol_fee`` and ``fund_fee``."""
+    creator_fee: int
+    """In the input or the output token, apart from the trade fee."""
+
+    @property
+    def amount_out(self) -> int:
+        """All that the trader receives."""
+        return self.gross_out if self.creator_fee_on_input else self.gross_out - self.creator_fee
+
+    @property
+    def fee_in(self) -> int:
+        """All fees in the input token."""
+        return self.amount_in - self.net_in
+
+    @property
+    def fee_out(self) -> int:
+        """All fees in the output token."""
+        return 0 if self.creator_fee_on_input else self.creator_fee
+
+    @property
+    def crossed(self) -> int:
+        """No bin and no tick: the curve is one piece."""
+        return 0
+
+    @property
+    def protocol_fee(self) -> int:
+        """The protocol's part of the trade fee, rounded down."""
+        return mul_div_floor(self.trade_fee, self.before.protocol_fee_rate, _RATE_ONE)
+
+    @property
+    def fund_fee(self) -> int:
+        """The fund's part of the trade fee, rounded down."""
+        return mul_div_floor(self.trade_fee, self.before.fund_fee_rate, _RATE_ONE)
+
+    @property
+    def curve_reserve_in_after(self) -> int:
+        """The reserve before the liquidity providers' part of the fee, which the next pool has."""
+        before = self.before
+        return (before.reserve_a if self.a_to_b else before.reserve_b) + self.net_in
+
+    @property
+    def curve_reserve_out_after(self) -> int:
+        """The reserve of the token that came out."""
+        before = self.before
+        return (before.reserve_b if self.a_to_b else before.reserve_a) - self.gross_out
+
+    @property
+    def end_price_x64(self) -> int:
+        """The next pool's price."""
+        return self.pool.price_x64
+
+    @property
+    def pool(self) -> RaydiumCpmmPool:
+        """The pool after the swap; the liquidity providers' part of the fee stays in its reserve.
+
+        Only balances differ, and none can fall below 0, so nothing is checked again.
+        """
+        kept_in, kept_out = self.protocol_fee + self.fund_fee, 0
+        if self.creator_fee_on_input:
+            kept_in += self.creator_fee
         else:
-            accrued_out = fee_out = creator_fee
-        reserve_in, reserve_out = self._reserves(a_to_b)
-        # The liquidity providers' part of the trade fee stays in the reserve.
-        reserve_in_after = reserve_in + amount_in - accrued_in
-        reserve_out_after = reserve_out - gross_out
-        if a_to_b:
-            reserve_a, reserve_b = reserve_in_after, reserve_out_after
-            accrued_a, accrued_b = accrued_in, accrued_out
+            kept_out = self.creator_fee
+        taken, given = self.amount_in - kept_in, self.gross_out
+        before = self.before
+        pool = copy(before)
+        if self.a_to_b:
+            force_setattr(pool, "reserve_a", before.reserve_a + taken)
+            force_setattr(pool, "reserve_b", before.reserve_b - given)
+            force_setattr(pool, "accrued_fee_a", before.accrued_fee_a + kept_in)
+            force_setattr(pool, "accrued_fee_b", before.accrued_fee_b + kept_out)
         else:
-            reserve_a, reserve_b = reserve_out_after, reserve_in_after
-            accrued_a, accrued_b = accrued_out, accrued_in
-        pool = RaydiumCpmmPool(
-            address=self.address,
-            token_a=self.token_a,
-            token_b=self.token_b,
-            reserve_a=reserve_a,
-            reserve_b=reserve_b,
-            trade_fee_rate=self.trade_fee_rate,
-            protocol_fee_rate=self.protocol_fee_rate,
-            fund_fee_rate=self.fund_fee_rate,
-            creator_fee_rate=self.creator_fee_rate,
-            creator_fee_on=self.creator_fee_on,
-            accrued_fee_a=self.accrued_fee_a + accrued_a,
-            accrued_fee_b=self.accrued_fee_b + accrued_b,
-        )
-        return RaydiumCpmmSwap(
-            amount_in=amount_in,
-            amount_out=gross_out - fee_out,
-            fee_in=fee_in,
-            fee_out=fee_out,
-            crossed=0,
-            end_price_x64=pool.price_x64,
-            pool=pool,
-            trade_fee=trade_fee,
-            protocol_fee=protocol_fee,
-            fund_fee=fund_fee,
-            creator_fee=creator_fee,
-            curve_reserve_in_after=reserve_in + net_in,
-            curve_reserve_out_after=reserve_out_after,
-        )
+            force_setattr(pool, "reserve_b", before.reserve_b + taken)
+            force_setattr(pool, "reserve_a", before.reserve_a - given)
+            force_setattr(pool, "accrued_fee_b", before.accrued_fee_b + kept_in)
+            force_setattr(pool, "accrued_fee_a", before.accrued_fee_a + kept_out)
+        return pool

@@ -31,16 +31,17 @@ def net(order: Order, quote: Quote) -> int:
 
 def usable(quotes: Sequence[Quote]) -> tuple[Quote, ...]:
     """Return the quotes that trade something for something."""
-    return tuple(quote for quote in quotes if _pays(quote))
-
-
-def _pays(quote: Quote) -> bool:
-    return quote.amount_out > 0 and quote.amount_in > 0
+    return tuple([quote for quote in quotes if quote.amount_out > 0 and quote.amount_in > 0])
 
 
 def best(order: Order, quotes: Sequence[Quote]) -> Quote:
     """Return the quote of the best net output; the first of equals."""
-    return max(quotes, key=lambda quote: net(order, quote))
+    chosen, highest = quotes[0], net(order, quotes[0])
+    for quote in quotes[1:]:
+        worth = net(order, quote)
+        if worth > highest:
+            chosen, highest = quote, worth
+    return chosen
 
 
 ROUTERS: dict[str, Callable[[Order, Sequence[Quote]], Quote]] = {"best": best}
@@ -68,7 +69,7 @@ def choose(
     if chosen is None:
         reasons = {f"{said.venue} {said.pool}".strip(): said.reason for said in declined}
         for quote in quotes:
-            why = "the router took no quote" if _pays(quote) else _PAYS_NOTHING
+            why = "the router took no quote" if quote in offered else _PAYS_NOTHING
             reasons[f"{quote.venue} {quote.pool}"] = why
         raise NoRoute(reasons)
     if isinstance(chosen, Quote):
@@ -120,6 +121,8 @@ def _require_amount(order: Order, route: Route) -> None:
 def losers(order: Order, quotes: Sequence[Quote], route: Route) -> tuple[Declined, ...]:
     """Return why each quote outside the route did not win, compared with the best one inside."""
     taken = {leg.pool for leg in route.legs}
+    if len(quotes) == 1 and quotes[0].pool in taken:
+        return ()
     inside = [net(order, quote) for quote in quotes if quote.pool in taken]
     bar = max(inside, default=None)
     said = []
@@ -127,7 +130,7 @@ def losers(order: Order, quotes: Sequence[Quote], route: Route) -> tuple[Decline
         if quote.pool in taken:
             continue
         code, reason = "NOT_CHOSEN", "the router passed it by"
-        if not _pays(quote):
+        if quote.amount_out < 1 or quote.amount_in < 1:
             code, reason = "NO_OUTPUT", _PAYS_NOTHING
         elif bar is not None and bar > net(order, quote):
             code, short = "WORSE_PRICE", bar - net(order, quote)

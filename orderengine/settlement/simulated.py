@@ -1,16 +1,13 @@
 """Settle swaps in the simulated world: sign, send, and tell what became of it.
 
 Signatures are mock: ``sim`` and a hash of the signed bytes. Each sending of the same bytes draws
-anew whether it is lost and when it lands; the world executes a signature at most once.
+anew whether it is lost and when it lands; the world executes a signature at most once. All luck is
+drawn by order, attempt and sending, so two policies that send different bytes meet the same.
 """
 
 from __future__ import annotations
 
 from hashlib import blake2b
-
-import anyio
-import msgspec
-from msgspec.structs import replace
 
 from orderengine.errors import InvalidAmount, InvalidRequest
 from orderengine.execution.ports import Clock, Landed, Lapsed, Outcome, Reverted, Signed, SwapPlan
@@ -19,15 +16,39 @@ from orderengine.market.draws import Draws, key_of
 from orderengine.market.fees import COMPUTE_UNITS, Fees
 from orderengine.market.fields import duration_ns
 from orderengine.market.latency import LatencyModel
-from orderengine.market.world import Execution, SwapLeg, Transaction, World
+from orderengine.market.world import Execution, SwapLeg, Transaction, World, encode_transaction
 from orderengine.model.amounts import U64_MAX
 from orderengine.model.order import Leg, Mode, Order
-from orderengine.pools import direction_of, tokens_of
+from orderengine.pools import Pool, direction_of
 
 __all__ = ["SimulatedSettlement"]
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Transaction).decode
+_SENDINGS = 2**20
+"""Draws of an attempt stand this far from those of the next: nobody sends the same bytes so often.
+"""
+
+
+def _signed_leg(order: Order, leg: Leg, pool: Pool) -> SwapLeg:
+    """Return what is signed for a leg; routers are also written by users."""
+    exact_in = order.mode is Mode.EXACT_IN
+    amount = leg.amount_in if exact_in else leg.amount_out
+    if not 1 <= amount <= U64_MAX:
+        raise InvalidAmount(f"the leg on {leg.pool}", amount, "from 1 to 2^64 - 1 base units")
+    return SwapLeg(leg.pool, direction_of(pool, order.sell, order.buy), exact_in, amount)
+
+
+class _Sent:
+    """Hold what became of the sendings of one signature."""
+
+    __slots__ = ("count", "dead_at_ns", "lands_at_slot")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.lands_at_slot: int | None = None
+        self.dead_at_ns: int | None = None
+
+
+_UNSENT = _Sent()
 
 
 class SimulatedSettlement:
@@ -66,130 +87,122 @@ class SimulatedSettlement:
         self._confirm = confirm
         self._draw_drop = Draws(seed, "landing/drop")
         self._draw_slots = Draws(seed, "landing/slots")
-        self._sendings: dict[str, int] = {}
-        self._lands_at_slot: dict[str, int] = {}
-        self._dead_at_ns: dict[str, int] = {}
+        self._sent: dict[str, _Sent] = {}
 
-    async def sign(self, plan: SwapPlan) -> Signed:
-        """Build and sign a transaction that is valid for the next blocks.
+    async def sign(self, plan: SwapPlan, until_ns: int) -> Signed | None:
+        """Build and sign a transaction that is valid for the next blocks; None at ``until_ns``.
 
         Raises:
             InvalidRequest: the route has a leg that no pool of the world can do.
         """
-        order, attempt = plan.order, plan.attempt
-        key = key_of(order.order_id)
-        await anyio.sleep(self._build(key, attempt) / 1e9)
-        world = self._world
-        world.advance(self._clock.now_ns())
-        legs = tuple(self._leg(order, leg) for leg in plan.route.legs)
-        units = sum(COMPUTE_UNITS[world.pools[leg.pool].venue] for leg in legs)
-        unsigned = Transaction(
-            signature="",
-            memo=f"{order.order_id}:{attempt}",
+        built_ns = self._clock.now_ns() + self._build(key_of(plan.order.order_id), plan.attempt)
+        await self._clock.sleep_until(min(built_ns, until_ns))
+        return self._signed(plan, built_ns) if built_ns <= until_ns else None
+
+    def _signed(self, plan: SwapPlan, now_ns: int) -> Signed:
+        order, world = plan.order, self._world
+        world.advance(now_ns)
+        legs, units = [], 0
+        for leg in plan.route.legs:
+            pool = world.pools.get(leg.pool)
+            if pool is None:
+                raise InvalidRequest(f"the route names the pool {leg.pool!r}, which does not exist")
+            legs.append(_signed_leg(order, leg, pool))
+            units += COMPUTE_UNITS[pool.venue]
+        transaction = Transaction(
+            memo=f"{order.order_id}:{plan.attempt}",
             user=order.user,
-            legs=legs,
+            legs=tuple(legs),
             amount_in_max=plan.amount_in_max,
             amount_out_min=plan.amount_out_min,
             network_fee=self._fees.network_fee(order.priority, units),
             unit_price=self._fees.unit_price(order.priority),
             last_valid_height=world.height + self._landing.blockhash_blocks,
         )
-        signature = f"sim{blake2b(_encode(unsigned), digest_size=16).hexdigest()}"
-        transaction = replace(unsigned, signature=signature)
+        payload = encode_transaction(transaction)
         return Signed(
             order_id=order.order_id,
-            attempt=attempt,
-            signature=signature,
-            payload=_encode(transaction),
+            attempt=plan.attempt,
+            signature=f"sim{blake2b(payload, digest_size=16).hexdigest()}",
+            payload=payload,
             last_valid_height=transaction.last_valid_height,
             network_fee=transaction.network_fee,
         )
 
-    def _leg(self, order: Order, leg: Leg) -> SwapLeg:
-        """Return what is signed for a leg; routers are also written by users."""
-        pool = self._world.pools.get(leg.pool)
-        if pool is None:
-            raise InvalidRequest(f"the route names the pool {leg.pool!r}, which does not exist")
-        direction = direction_of(pool, order.sell, order.buy)
-        exact_in = order.mode is Mode.EXACT_IN
-        amount = leg.amount_in if exact_in else leg.amount_out
-        if not 1 <= amount <= U64_MAX:
-            raise InvalidAmount(f"the leg on {leg.pool}", amount, "from 1 to 2^64 - 1 base units")
-        return SwapLeg(leg.pool, direction, exact_in, amount)
-
-    async def send(self, signed: Signed) -> None:
-        """Send the bytes: they are lost, or reach the leader of a later slot."""
+    async def send(self, signed: Signed, until_ns: int) -> None:
+        """Send the bytes, at once: they are lost, or reach the leader of a later slot."""
+        del until_ns
         now_ns, signature = self._clock.now_ns(), signed.signature
-        if signature in self._dead_at_ns:
+        sent = self._sent.get(signature)
+        if sent is None:
+            sent = self._sent[signature] = _Sent()
+        if sent.dead_at_ns is not None:
             return
         world = self._world
         world.advance(now_ns)
-        sending = self._sendings.get(signature, 0)
-        self._sendings[signature] = sending + 1
-        key = key_of(signature)
-        if self._draw_drop.uniform(key, sending) < self._landing.drop_rate:
-            if self._drop_notice_ns > 0 and signature not in self._lands_at_slot:
-                self._dead_at_ns[signature] = now_ns + self._drop_notice_ns
+        key, k = key_of(signed.order_id), signed.attempt * _SENDINGS + sent.count
+        sent.count += 1
+        if self._draw_drop.happens(self._landing.drop_rate, key, k):
+            if self._drop_notice_ns > 0 and sent.lands_at_slot is None:
+                sent.dead_at_ns = now_ns + self._drop_notice_ns
             return
         if self._landing.model == "slots":
-            slot = world.slot + self._draw_slots.geometric(self._landing.slots_p, key, sending)
+            slot = world.slot + self._draw_slots.geometric(self._landing.slots_p, key, k)
         else:
-            arrival_ns = now_ns + self._delay(key, sending)
-            slot = world.slot_at(arrival_ns) + 1
-        self._lands_at_slot[signature] = min(slot, self._lands_at_slot.get(signature, slot))
-        world.deliver(_decode(signed.payload), slot)
+            slot = world.slot_at(now_ns + self._delay(key, k)) + 1
+        if sent.lands_at_slot is None or slot < sent.lands_at_slot:
+            sent.lands_at_slot = slot
+        world.deliver(signature, signed.payload, slot)
 
     async def outcome(self, signed: Signed, until_ns: int) -> Outcome | None:
         """Wait until the transaction landed and is confirmed, or can land no more."""
-        world, signature = self._world, signed.signature
+        clock, world, signature = self._clock, self._world, signed.signature
+        confirm_ns = self._confirm(key_of(signed.order_id), signed.attempt)
         while True:
-            now_ns = self._clock.now_ns()
+            now_ns = clock.now_ns()
             world.advance(now_ns)
             execution = world.executions.get(signature)
             if execution is not None:
-                wake_ns = execution.landed_at_ns + self._confirm(key_of(signature), 0)
-                if now_ns >= wake_ns:
-                    return self._fate(signed, execution)
+                look_ns = execution.landed_at_ns + confirm_ns
+                if now_ns >= look_ns:
+                    self._sent.pop(signature, None)  # the world knows its fate now
+                    return _fate(signed, execution)
             else:
-                dead_at_ns = self._dead_at_ns.get(signature)
-                if dead_at_ns is not None and now_ns >= dead_at_ns:
+                sent = self._sent.get(signature, _UNSENT)
+                if sent.dead_at_ns is not None and now_ns >= sent.dead_at_ns:
                     return Lapsed(code="DROPPED", reason="the transaction was lost on its way")
                 if world.is_expired(signed.last_valid_height):
                     limit = signed.last_valid_height
                     return Lapsed(
                         code="BLOCKHASH_EXPIRED", reason=f"did not land up to block height {limit}"
                     )
-                wake_ns = self._next_look_ns(signed, dead_at_ns)
+                look_ns = self._next_look_ns(signed, sent, confirm_ns)
             if now_ns >= until_ns:
                 return None
-            await anyio.sleep((min(wake_ns, until_ns) - now_ns) / 1e9)
+            await clock.sleep_until(min(look_ns, until_ns))
 
-    def _next_look_ns(self, signed: Signed, dead_at_ns: int | None) -> int:
+    def _next_look_ns(self, signed: Signed, sent: _Sent, confirm_ns: int) -> int:
         """Return the next instant at which the fate can be known: no look in between can tell."""
         world = self._world
-        slot = world.expiry_slot(signed.last_valid_height)
-        lands_at_slot = self._lands_at_slot.get(signed.signature)
-        if lands_at_slot is not None:
-            slot = min(slot, max(lands_at_slot, world.slot + 1))
-        wake_ns = world.slot_start_ns(slot)
-        return wake_ns if dead_at_ns is None else min(wake_ns, dead_at_ns)
+        look_ns = world.slot_start_ns(world.expiry_slot(signed.last_valid_height))
+        if sent.lands_at_slot is not None:
+            slot = max(sent.lands_at_slot, world.slot + 1)
+            look_ns = min(look_ns, world.slot_start_ns(slot) + confirm_ns)
+        return look_ns if sent.dead_at_ns is None else min(look_ns, sent.dead_at_ns)
 
-    def _fate(self, signed: Signed, execution: Execution) -> Outcome:
-        if execution.code:
-            return Reverted(
-                code=execution.code, reason=execution.reason, network_fee=signed.network_fee
-            )
-        leg = _decode(signed.payload).legs[0]
-        price_x64 = execution.price_x64
-        if tokens_of(self._world.pools[leg.pool], leg.direction)[0] != self._world.base:
-            price_x64 = (1 << 128) // price_x64
-        return Landed(
-            slot=execution.slot,
-            landed_at_ns=execution.landed_at_ns,
-            amount_in=execution.amount_in,
-            amount_out=execution.amount_out,
-            fee_in=execution.fee_in,
-            fee_out=execution.fee_out,
-            network_fee=signed.network_fee,
-            reference_price_x64=price_x64,
+
+def _fate(signed: Signed, execution: Execution) -> Landed | Reverted:
+    if execution.code:
+        return Reverted(
+            code=execution.code, reason=execution.reason, network_fee=signed.network_fee
         )
+    return Landed(
+        slot=execution.slot,
+        landed_at_ns=execution.landed_at_ns,
+        amount_in=execution.amount_in,
+        amount_out=execution.amount_out,
+        fee_in=execution.fee_in,
+        fee_out=execution.fee_out,
+        network_fee=signed.network_fee,
+        reference_price_x64=execution.reference_price_x64,
+    )

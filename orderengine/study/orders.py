@@ -38,6 +38,7 @@ class OrderSource:
         self._quote = scenario.market.quote
         self._median = amount_of("order.size_median", config.size_median, self._base)
         self._deadline_ns = duration_ns("deadline", config.deadline)
+        self._users = [f"user-{number}" for number in range(config.users)]
         self._draw_size = Draws(seed, "order/size")
         self._draw_side = Draws(seed, "order/side")
         self._draw_mode = Draws(seed, "order/mode")
@@ -53,17 +54,10 @@ class OrderSource:
         """
         config = self._config
         size = round(self._draw_size.lognormal(self._median, config.size_sigma, number))
-        buys = self._draw_side.uniform(number) < config.buy_share
-        exact_out = self._draw_mode.uniform(number) < config.exact_out_share
+        buys = self._draw_side.happens(config.buy_share, number)
+        exact_out = self._draw_mode.happens(config.exact_out_share, number)
         in_base = buys == exact_out  # the fixed amount is of the base token
         amount = size if in_base else size * price_x64 >> 64
-        lane = self._draw_lane.uniform(number)
-        if lane < config.urgent_share:
-            priority = Priority.URGENT
-        elif lane < config.urgent_share + config.bulk_share:
-            priority = Priority.BULK
-        else:
-            priority = Priority.NORMAL
         return Order(
             order_id=order_id_of(self._seed, number),
             sell=self._quote if buys else self._base,
@@ -71,7 +65,16 @@ class OrderSource:
             amount=min(max(amount, 1), U64_MAX),
             mode=Mode.EXACT_OUT if exact_out else Mode.EXACT_IN,
             slippage_bps=config.slippage_bps,
-            priority=priority,
+            priority=self._priority(number),
             deadline_ns=now_ns + self._deadline_ns if self._deadline_ns else None,
-            user=f"user-{number % config.users}",
+            user=self._users[number % config.users],
         )
+
+    def _priority(self, number: int) -> Priority:
+        urgent, bulk = self._config.urgent_share, self._config.bulk_share
+        if urgent == bulk == 0:
+            return Priority.NORMAL
+        drawn = self._draw_lane.uniform(number)
+        if drawn < urgent:
+            return Priority.URGENT
+        return Priority.BULK if drawn < urgent + bulk else Priority.NORMAL

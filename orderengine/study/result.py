@@ -6,9 +6,10 @@ Everything shown is computed from the events, when it is asked for.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from functools import cached_property
 from html import escape
+from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ import msgspec
 from orderengine.analysis.targets import replacing
 from orderengine.errors import InvalidData, UnknownOrder
 from orderengine.model.events import Event
-from orderengine.model.wire import encode
+from orderengine.model.wire import encode_lines
 from orderengine.study.assumptions import assumptions_of, sentence_of
 from orderengine.study.scenario import Scenario
 
@@ -28,16 +29,13 @@ if TYPE_CHECKING:
     from orderengine.analysis.summary import Summary
     from orderengine.analysis.timeline import Timeline
 
-__all__ = ["Plots", "Result", "log_lines"]
+__all__ = ["Plots", "Result", "in_time_order"]
 
 
-def log_lines(logs: list[list[Event]]) -> Iterator[bytes]:
-    """Yield canonical lines sorted by (at_ns, order number, seq), without line ends."""
-    places = sorted(
-        (event.at_ns, number, event.seq) for number, log in enumerate(logs) for event in log
-    )
-    for _, number, seq in places:
-        yield encode(logs[number][seq - 1])
+def in_time_order(logs: list[list[Event]]) -> list[Event]:
+    """Return the events of all orders sorted by (at_ns, order number, seq)."""
+    # They stand by (order number, seq), and sorting is stable.
+    return sorted(chain.from_iterable(logs), key=attrgetter("at_ns"))
 
 
 class Result:
@@ -192,8 +190,7 @@ class Result:
         try:
             target.mkdir(parents=True, exist_ok=True)
             with replacing(target / "events.jsonl") as part, part.open("wb") as file:
-                for line in log_lines(self.logs):
-                    file.write(line + b"\n")
+                file.writelines(encode_lines(in_time_order(self.logs)))
             with replacing(target / "orders.parquet") as part:
                 self.orders.write_parquet(part)
             with replacing(target / "scenario.toml") as part:

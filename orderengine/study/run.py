@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anyio
-from msgspec import Struct
 
 from orderengine import virtualtime
 from orderengine.errors import InvalidScenario, InvariantViolated
+from orderengine.execution.engine import Engine
 from orderengine.market.draws import Draws
 from orderengine.market.fields import FieldError
 from orderengine.market.world import World
@@ -23,23 +23,14 @@ from orderengine.model.wire import event_log_sha256
 from orderengine.study.files import file_sha256
 from orderengine.study.orders import OrderSource, arrival_times
 from orderengine.study.progress import Progress, progress_of
-from orderengine.study.result import Result, log_lines
+from orderengine.study.result import Result, in_time_order
 from orderengine.study.scenario import Scenario
 from orderengine.study.scenario_form import named_scenarios
-from orderengine.study.wiring import Wired, build_world, latency_of, wire
+from orderengine.study.wiring import build_world, latency_of, wire
 
 __all__ = ["scenario", "simulate"]
 
 _CANCELLER = "cancel"
-
-
-class _VirtualClock(Struct):
-    """Implement the ``Clock`` port: virtual time begins at the scenario's start."""
-
-    start_ns: int
-
-    def now_ns(self) -> int:
-        return self.start_ns + virtualtime.now_ns()
 
 
 def scenario(name_or_path: str | os.PathLike[str] = "default") -> Scenario:
@@ -88,10 +79,9 @@ def simulate(
     chosen = chosen.replace(**changes)
     try:
         world = build_world(chosen)
-        run = _Run(chosen, world, progress_of(progress, chosen.orders))
+        return _Run(chosen, world, progress_of(progress, chosen.orders)).result()
     except FieldError as error:
         raise InvalidScenario(error.field, error.found, error.expected) from None
-    return run.result()
 
 
 class _Run:
@@ -99,29 +89,17 @@ class _Run:
         self._scenario = study
         self._world = world
         self._progress = progress
-        self._clock = _VirtualClock(world.start_ns)
-        self._wired: Wired = wire(study, world, self._clock, self._observe)
         self._cancel_after = latency_of(study.order.cancel_after, study.seed, "cancel/after")
         self._ended = 0
-        self._all_ended: anyio.Event | None = None
-
-    def _observe(self, event: Event) -> None:
-        if event.status.is_terminal:
-            self._ended += 1
-            self._progress.update(self._ended)
-            if self._ended == self._scenario.orders and self._all_ended is not None:
-                self._all_ended.set()
 
     def result(self) -> Result:
         """Run to the end and check what must hold."""
-        began = time.process_time()
         with self._progress:
             try:
-                virtualtime.run(self._main)
+                logs, began = virtualtime.run(self._main)
             except BaseExceptionGroup as group:
                 raise _first(group) from None
-        logs = self._wired.store.logs
-        digest = event_log_sha256(log_lines(logs))
+        digest = event_log_sha256(in_time_order(logs))
         cpu_seconds = time.process_time() - began
         self._require_one_end(logs)
         supply = self._world.require_conserved()
@@ -136,39 +114,54 @@ class _Run:
             prices_sha256=file_sha256(price.file) if price.model == "trace" else "",
         )
 
-    async def _main(self) -> None:
-        self._all_ended = anyio.Event()
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._wired.workers.run)
-            group.start_soon(self._wired.deadlines.run)
-            await self._place_orders(group)
-            await self._all_ended.wait()
-            await self._wired.workers.drain(grace_s=0)
-            group.cancel_scope.cancel()  # deadlines, and cancellations that come too late
+    async def _main(self) -> tuple[list[list[Event]], float]:
+        """Return every order's log, and the process time when all was built and the run began."""
+        clock = virtualtime.VirtualClock(self._world.start_ns)
+        all_ended, orders = anyio.Event(), self._scenario.orders
 
-    async def _place_orders(self, group: anyio.abc.TaskGroup) -> None:
-        study = self._scenario
+        def observe(event: Event) -> None:
+            if event.status.is_terminal:
+                self._ended += 1
+                self._progress.update(self._ended)
+                if self._ended == orders:
+                    all_ended.set()
+
+        wired = wire(self._scenario, self._world, clock, observe)
+        began = time.process_time()
+        async with anyio.create_task_group() as group:
+            group.start_soon(wired.workers.run)
+            group.start_soon(wired.deadlines.run)
+            await self._place_orders(clock, wired.engine, group)
+            await all_ended.wait()
+            await wired.workers.drain(grace_s=0)
+            group.cancel_scope.cancel()  # deadlines, and cancellations that come too late
+        return wired.store.logs, began
+
+    async def _place_orders(
+        self, clock: virtualtime.VirtualClock, engine: Engine, group: anyio.abc.TaskGroup
+    ) -> None:
+        study, world = self._scenario, self._world
         source = OrderSource(study)
         arrives = arrival_times(study.arrivals, study.seed)
         draw_cancel = Draws(study.seed, _CANCELLER)
-        share = study.order.cancel_share
-        at_ns = 0
-        for number in range(study.orders):
-            at_ns = arrives(number, at_ns)
-            wait_ns = at_ns - virtualtime.now_ns()
-            if wait_ns > 0:
-                await anyio.sleep(wait_ns / 1e9)
-            now_ns = self._clock.now_ns()
-            self._world.advance(now_ns)
-            order = source.make(number, self._world.price_x64, now_ns)
-            self._fund(order)
-            await self._wired.engine.submit(order)
-            if share > 0 and draw_cancel.uniform(number) < share:
-                group.start_soon(self._cancel_later, order.order_id, number)
+        after_ns, cancels_after = 0, self._cancel_after
 
-    async def _cancel_later(self, order_id: str, number: int) -> None:
-        await anyio.sleep(self._cancel_after(number, 0) / 1e9)
-        await self._wired.engine.cancel(order_id)
+        async def cancel_later(order_id: str, number: int) -> None:
+            await clock.sleep_until(clock.now_ns() + cancels_after(number, 0))
+            await engine.cancel(order_id)
+
+        for number in range(study.orders):
+            after_ns = arrives(number, after_ns)
+            at_ns = world.start_ns + after_ns
+            if at_ns > clock.now_ns():
+                await clock.sleep_until(at_ns)
+            now_ns = clock.now_ns()
+            world.advance(now_ns)
+            order = source.make(number, world.price_x64, now_ns)
+            self._fund(order)
+            await engine.submit(order)
+            if draw_cancel.happens(study.order.cancel_share, number):
+                group.start_soon(cancel_later, order.order_id, number)
 
     def _fund(self, order: Order) -> None:
         """Give the user what the order may cost, and lamports for every attempt's fee.

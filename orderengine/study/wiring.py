@@ -26,7 +26,7 @@ from orderengine.market.prices import Gbm, PricePath, to_x64
 from orderengine.market.world import World
 from orderengine.model.events import Event
 from orderengine.model.instants import parse_rfc3339, rfc3339
-from orderengine.model.order import Order
+from orderengine.model.order import Priority
 from orderengine.model.tokens import Token, token
 from orderengine.pools import Pool
 from orderengine.routing.choose import ROUTERS
@@ -156,7 +156,7 @@ def wire(scenario: Scenario, world: World, clock: Clock, observe: Callable[[Even
         count=min(scenario.engine.workers, scenario.orders),
     )
     deadlines = Deadlines(journal=journal, clock=clock, prices=prices)
-    engine = Engine(journal=journal, queue=queue, prices=prices, deadlines=deadlines)
+    engine = Engine(clock=clock, journal=journal, queue=queue, prices=prices, deadlines=deadlines)
     return Wired(world, store, engine, workers, deadlines)
 
 
@@ -164,10 +164,6 @@ def _venues(
     market: MarketConfig, seed: int, world: World, clock: Clock, fees: Fees
 ) -> list[SimulatedVenue]:
     """Return one venue a program, in the order in which the pools first name it."""
-
-    def network_fee(order: Order, venue: str) -> int:
-        return fees.network_fee(order.priority, COMPUTE_UNITS[venue])
-
     names = [pool.name for pool in market.pools]
     only = None
     if market.quote_pools == "one":
@@ -179,7 +175,9 @@ def _venues(
             world=world,
             clock=clock,
             latency=latency_of(market.quote_latency, seed, f"latency/quote/{venue}"),
-            network_fee=network_fee,
+            network_fees={
+                priority: fees.network_fee(priority, COMPUTE_UNITS[venue]) for priority in Priority
+            },
             only=only,
         )
         for venue in dict.fromkeys(pool.venue for pool in market.pools)

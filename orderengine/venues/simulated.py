@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-import anyio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from orderengine.errors import Rejected, WrongPair
 from orderengine.execution.ports import Clock
 from orderengine.market.draws import Draws, key_of
 from orderengine.market.latency import LatencyModel
 from orderengine.market.world import World
-from orderengine.model.order import Declined, Mode, Order, Quote
+from orderengine.model.order import Declined, Mode, Order, Priority, Quote
 from orderengine.pools import Pool, direction_of
 
 __all__ = ["SimulatedPrices", "SimulatedVenue", "one_pool_an_order"]
-
-NetworkFee = Callable[[Order, str], int]
-"""Return the lamports that a swap on a pool of this venue costs the order."""
 
 
 class SimulatedPrices:
@@ -45,8 +40,8 @@ class SimulatedVenue:
         world: the world.
         clock: the date.
         latency: from asking to reading, by order key and attempt.
-        network_fee: what a swap here costs, in lamports.
-        only: the one pool that quotes an order; None for all.
+        network_fees: what a swap here costs, in lamports.
+        only: the one pool that quotes an order, by order key; None for all.
     """
 
     def __init__(  # noqa: PLR0913  (wired once, by name)
@@ -57,15 +52,15 @@ class SimulatedVenue:
         world: World,
         clock: Clock,
         latency: LatencyModel,
-        network_fee: NetworkFee,
-        only: Callable[[Order], str] | None = None,
+        network_fees: Mapping[Priority, int],
+        only: Callable[[int], str] | None = None,
     ) -> None:
         self._name = name
-        self._pools = tuple(pools)
+        self._pools = dict.fromkeys(pools)
         self._world = world
         self._clock = clock
         self._latency = latency
-        self._network_fee = network_fee
+        self._network_fees = network_fees
         self._only = only
 
     @property
@@ -73,16 +68,23 @@ class SimulatedVenue:
         """The program's name."""
         return self._name
 
-    async def quote(self, order: Order, attempt: int) -> Sequence[Quote | Declined]:
+    async def quote(
+        self, order: Order, attempt: int, until_ns: int
+    ) -> Sequence[Quote | Declined] | None:
         """Return a quote or a reason for each pool, from the state at the end of the latency."""
-        addresses = self._pools
+        key, addresses = key_of(order.order_id), self._pools
         if self._only is not None:
-            only = self._only(order)
+            only = self._only(key)
             if only not in addresses:
                 return ()
-            addresses = (only,)
-        await anyio.sleep(self._latency(key_of(order.order_id), attempt) / 1e9)
-        now_ns = self._clock.now_ns()
+            addresses = {only: None}
+        read_ns = self._clock.now_ns() + self._latency(key, attempt)
+        await self._clock.sleep_until(min(read_ns, until_ns))
+        return self._read(order, addresses, read_ns) if read_ns <= until_ns else None
+
+    def _read(
+        self, order: Order, addresses: Iterable[str], now_ns: int
+    ) -> Sequence[Quote | Declined]:
         world = self._world
         world.advance(now_ns)
         cost = self._network_cost(order)
@@ -91,7 +93,7 @@ class SimulatedVenue:
 
     def _network_cost(self, order: Order) -> int:
         """Return the network's fee in the token that varies, rounded up."""
-        fee = self._network_fee(order, self._name)
+        fee = self._network_fees[order.priority]
         if fee == 0:
             return 0
         varies = order.buy if order.mode is Mode.EXACT_IN else order.sell
@@ -120,6 +122,7 @@ class SimulatedVenue:
         )
 
 
-def one_pool_an_order(pools: Sequence[str], draws: Draws) -> Callable[[Order], str]:
+def one_pool_an_order(pools: Sequence[str], draws: Draws) -> Callable[[int], str]:
     """Return an ``only`` under which each order is quoted by one pool, drawn for it."""
-    return lambda order: pools[draws.u64(key_of(order.order_id)) % len(pools)]
+    count = len(pools)
+    return lambda key: pools[draws.u64(key) % count]

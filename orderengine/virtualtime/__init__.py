@@ -12,9 +12,18 @@ from typing import TypeVar
 
 from orderengine.virtualtime.backend import register, run_in
 from orderengine.virtualtime.errors import Cancelled, Deadlock, NoVirtualTime
-from orderengine.virtualtime.kernel import NAME, Kernel, current_kernel
+from orderengine.virtualtime.kernel import NAME, Kernel, VirtualClock, current_kernel
 
-__all__ = ["NAME", "Cancelled", "Deadlock", "NoVirtualTime", "now_ns", "register", "run"]
+__all__ = [
+    "NAME",
+    "Cancelled",
+    "Deadlock",
+    "NoVirtualTime",
+    "VirtualClock",
+    "now_ns",
+    "register",
+    "run",
+]
 
 T = TypeVar("T")
 

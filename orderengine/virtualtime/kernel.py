@@ -38,6 +38,7 @@ from orderengine.virtualtime.tasks import MainTask, Outcome, Task
 __all__ = [
     "NAME",
     "Kernel",
+    "VirtualClock",
     "checkpoint",
     "current_kernel",
     "current_task",
@@ -111,6 +112,40 @@ def current_time() -> float:
     return kernel.now_ns / NS
 
 
+class VirtualClock:
+    """Tell dates in the run that it is made in, and wait for them, to the nanosecond.
+
+    Args:
+        start_ns: the date at which virtual time is 0, nanoseconds since the Unix epoch.
+    """
+
+    def __init__(self, start_ns: int) -> None:
+        self._start_ns = start_ns
+        self._kernel = current_kernel()
+        self._seen_ns = -1
+        self._date_ns = 0
+
+    def now_ns(self) -> int:
+        """Return the date, nanoseconds since the Unix epoch: at one instant, always one object."""
+        now_ns = self._kernel.now_ns
+        if now_ns is not self._seen_ns:
+            self._seen_ns = now_ns
+            self._date_ns = self._start_ns + now_ns
+        return self._date_ns
+
+    def sleep_until(self, at_ns: int) -> Awaitable[None]:
+        """Wait until a date; if it has come, let others run.
+
+        Raises:
+            Cancelled: a scope around the task is cancelled, before or meanwhile.
+        """
+        kernel = self._kernel
+        task = kernel.current
+        if task is None:
+            raise RuntimeError(_NO_TASK)
+        return _sleep_until(kernel, task, at_ns - self._start_ns)
+
+
 def sleep(seconds: float) -> Awaitable[None]:
     """Wait for some time, rounded to the nearest nanosecond; with 0, let others run.
 
@@ -125,9 +160,12 @@ def sleep(seconds: float) -> Awaitable[None]:
         wait_ns = round(seconds * NS)
     except OverflowError:  # later than any time
         return park(kernel, task)
-    if wait_ns <= 0:
+    return _sleep_until(kernel, task, kernel.now_ns + wait_ns)
+
+
+def _sleep_until(kernel: Kernel, task: Task, when_ns: int) -> Awaitable[None]:
+    if when_ns <= kernel.now_ns:
         return checkpoint(kernel, task)
-    when_ns = kernel.now_ns + wait_ns
     if when_ns in kernel.timers:
         kernel.set_timer(task, when_ns)
     else:  # as a rule; the same without a call
@@ -319,7 +357,7 @@ class Kernel:
                 return False
             try:
                 if task.error is None:
-                    yielded = task.context.run(task.send, None)
+                    yielded = task.context.run(task.coro.send, None)
                 else:
                     error, task.error = task.error, None
                     try:

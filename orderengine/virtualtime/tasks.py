@@ -29,14 +29,12 @@ class Task:
         "is_parked",
         "name",
         "scope",
-        "send",
         "timer",
         "waiters",
     )
 
     def __init__(self, coro: Coroutine[Any, Any, Any], name: str, context: Context) -> None:
         self.coro = coro
-        self.send = coro.send
         self.name = name
         self.context = context
         self.id = 0

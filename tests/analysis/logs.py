@@ -61,7 +61,7 @@ class Log:
         status = status_after(
             self._order_id,
             None if state is None else state.status,
-            str(kind.__struct_config__.tag),
+            kind,
         )
         event = kind(
             order_id=self._order_id,

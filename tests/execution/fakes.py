@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
+from typing import Any
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -32,6 +33,7 @@ from orderengine.execution.ports import (
     SwapPlan,
     Venue,
 )
+from orderengine.execution.punctual import PunctualSettlement, PunctualVenue
 from orderengine.execution.queue import MemoryQueue
 from orderengine.execution.workers import Workers
 from orderengine.model.events import Event, Submitted
@@ -68,6 +70,15 @@ class VirtualClock:
         """Return the date."""
         return START_NS + elapsed_ns()
 
+    async def sleep_until(self, at_ns: int) -> None:
+        """Wait until a date."""
+        await anyio.sleep(max(at_ns - self.now_ns(), 0) / 1e9)
+
+
+def next_event(state: OrderState, kind: type[Event], **fields: Any) -> Event:
+    """Return the order's next event, of now."""
+    return kind(order_id=state.order_id, seq=state.seq + 1, at_ns=VirtualClock().now_ns(), **fields)
+
 
 class Prices:
     """Implement the ``PriceFeed`` port: one price for ever."""
@@ -102,9 +113,9 @@ class ScriptedVenue:
         """The venue."""
         return self._name
 
-    async def quote(self, order: Order, attempt: int) -> Sequence[Quote | Declined]:
-        """Answer as the script says."""
-        del order
+    async def quote(self, order: Order, attempt: int, until_ns: int) -> Sequence[Quote | Declined]:
+        """Answer as the script says, however late."""
+        del order, until_ns
         self.asked.append(attempt)
         await self.point()
         await anyio.sleep(self.latency_ns / 1e9)
@@ -182,8 +193,9 @@ class Cluster:
         self.landed: list[str] = []
         self.point: Point = _no_point
 
-    async def sign(self, plan: SwapPlan) -> Signed:
-        """Sign anew: the signature says how many there were before."""
+    async def sign(self, plan: SwapPlan, until_ns: int) -> Signed:
+        """Sign anew, however late: the signature says how many there were before."""
+        del until_ns
         await self.point()
         await anyio.sleep(self._sign_ns / 1e9)
         await self.point()
@@ -227,8 +239,9 @@ class Cluster:
         """Return when the signature was sent."""
         return [at_ns for at_ns, signed in self.sent if signed.signature == signature]
 
-    async def send(self, signed: Signed) -> None:
+    async def send(self, signed: Signed, until_ns: int) -> None:
         """Take the bytes, which must be stored and be those that were signed."""
+        del until_ns
         await self.point()
         signature = signed.signature
         assert signature in self.valid_until_ns, f"{signature} was sent before it was stored"
@@ -345,8 +358,8 @@ class Desk:
         self.engine = self._engine()
         self.executor = Executor(
             clock=self.clock,
-            venues=self.venues,
-            settlement=settlement or self.cluster,
+            venues=[PunctualVenue(venue, self.clock) for venue in self.venues],
+            settlement=PunctualSettlement(settlement or self.cluster, self.clock),
             prices=Prices(),
             store=self.store,
             journal=self.journal,
@@ -372,7 +385,11 @@ class Desk:
 
     def _engine(self) -> Engine:
         return Engine(
-            journal=self.journal, queue=self.queue, prices=Prices(), deadlines=self.deadlines
+            clock=self.clock,
+            journal=self.journal,
+            queue=self.queue,
+            prices=Prices(),
+            deadlines=self.deadlines,
         )
 
     async def execute(self, order: Order = ORDER, worker: str = "w") -> OrderState:

@@ -51,10 +51,12 @@ from tests.execution.fakes import (
     Script,
     ScriptedVenue,
     VirtualClock,
+    next_event,
     quote,
     soon,
 )
 
+FOREVER = 2**62
 ONE_TRY = replace(ROUTE_BEST, retry=backoff(1, 1, 1))
 RETRY_AT_ONCE = replace(ROUTE_BEST, retry=backoff(3, 0, 0))
 
@@ -124,9 +126,9 @@ def test_the_plan_is_what_was_routed_and_allowed() -> None:
     plans: list[SwapPlan] = []
 
     class Recorder(Cluster):
-        async def sign(self, plan: SwapPlan) -> Signed:
+        async def sign(self, plan: SwapPlan, until_ns: int) -> Signed:
             plans.append(plan)
-            return await super().sign(plan)
+            return await super().sign(plan, until_ns)
 
     order = replace(ORDER, mode=Mode.EXACT_OUT, amount=777)
     wanted = replace(quote("raydium", 777), amount_in=10_001)
@@ -400,11 +402,11 @@ def test_a_deadline_passes(
 class StubbornCluster(Cluster):
     """Sign to the end, whoever wants it to stop."""
 
-    async def sign(self, plan: SwapPlan) -> Signed:
+    async def sign(self, plan: SwapPlan, until_ns: int) -> Signed:
         """Ignore cancellation."""
         signed: list[Signed] = []
         with anyio.CancelScope(shield=True):
-            signed.append(await super().sign(plan))
+            signed.append(await super().sign(plan, until_ns))
         return signed[0]
 
 
@@ -541,9 +543,9 @@ def test_a_cancellation_after_the_end_changes_nothing(fate: Fate) -> None:
 class RefusingCluster(Cluster):
     """Take the bytes and say no."""
 
-    async def send(self, signed: Signed) -> None:
+    async def send(self, signed: Signed, until_ns: int) -> None:
         """Take them all the same."""
-        await super().send(signed)
+        await super().send(signed, until_ns)
         raise Rejected("preflight failed")
 
 
@@ -709,27 +711,26 @@ async def _carry_to(desk: Desk, state: OrderState, status: Status, fence: int) -
     """Write an order's events up to a status."""
     record, route = desk.journal.record, route_of(state.order, quote("raydium"))
     if status is not Status.PENDING:
-        state = await record(state, Claimed, fence=fence, worker="first")
+        state = await record(state, next_event(state, Claimed, worker="first"), fence=fence)
     if status in (Status.BUILDING, Status.SUBMITTED):
-        state = await record(
+        routed = next_event(
             state,
             Routed,
-            fence=fence,
             attempt=1,
             route=route,
             quotes=(),
             declined=(),
             reference_price_x64=PRICE_X64,
         )
+        state = await record(state, routed, fence=fence)
     if status is Status.SUBMITTED:
-        signed = await desk.cluster.sign(
-            SwapPlan(order=state.order, route=route, attempt=1, amount_in_max=1, amount_out_min=1)
+        plan = SwapPlan(
+            order=state.order, route=route, attempt=1, amount_in_max=1, amount_out_min=1
         )
-        state = await record(
+        signed = await desk.cluster.sign(plan, FOREVER)
+        submitted = next_event(
             state,
             Submitted,
-            fence=fence,
-            signed=signed,
             attempt=1,
             signature=signed.signature,
             last_valid_height=signed.last_valid_height,
@@ -737,6 +738,7 @@ async def _carry_to(desk: Desk, state: OrderState, status: Status, fence: int) -
             amount_out_min=1,
             network_fee=signed.network_fee,
         )
+        state = await record(state, submitted, fence=fence, signed=signed)
     return state
 
 
@@ -882,7 +884,7 @@ class _Forgetful:
     def __init__(self) -> None:
         self.asked: list[tuple[Signed, int]] = []
 
-    async def sign(self, plan: SwapPlan) -> Signed:
+    async def sign(self, plan: SwapPlan, until_ns: int) -> Signed:
         return Signed(
             order_id=plan.order.order_id,
             attempt=plan.attempt,
@@ -892,7 +894,7 @@ class _Forgetful:
             network_fee=2,
         )
 
-    async def send(self, signed: Signed) -> None:
+    async def send(self, signed: Signed, until_ns: int) -> None:
         assert signed.payload == b"\x00\xff"
 
     async def outcome(self, signed: Signed, until_ns: int) -> Outcome | None:

@@ -22,7 +22,7 @@ from orderengine.model.events import (
     Status,
 )
 from orderengine.model.lifecycle import OrderState, fold
-from tests.execution.fakes import ORDER, PRICE_X64, START_NS, VirtualClock, soon
+from tests.execution.fakes import ORDER, PRICE_X64, START_NS, VirtualClock, next_event, soon
 
 SECOND = 1_000_000_000
 
@@ -60,11 +60,15 @@ class Book:
         for number in range(2, length + 1):
             await anyio.sleep(1)
             if ends and number == length:
-                await self.journal.record(state, Cancelled, reference_price_x64=PRICE_X64)
+                await self.journal.record(
+                    state, next_event(state, Cancelled, reference_price_x64=PRICE_X64)
+                )
             elif number == 2:
-                state = await self.journal.record(state, Claimed, worker="w")
+                state = await self.journal.record(state, next_event(state, Claimed, worker="w"))
             else:
-                state = await self.journal.record(state, Requoting, reason=str(number))
+                state = await self.journal.record(
+                    state, next_event(state, Requoting, reason=str(number))
+                )
 
 
 async def _follow(book: Book, seen: list[int], from_seq: int = 1, pause_s: float = 0) -> None:
@@ -73,14 +77,14 @@ async def _follow(book: Book, seen: list[int], from_seq: int = 1, pause_s: float
         await anyio.sleep(pause_s)
 
 
-def test_events_are_made_alike() -> None:
-    """Number, status and time are set by the journal, and the state is the fold."""
+def test_the_state_is_the_fold() -> None:
+    """What is recorded is stored and told as it is, and gives the state of the log."""
 
     async def main() -> None:
         book = Book()
         state = await book.open()
         await anyio.sleep(2)
-        state = await book.journal.record(state, Claimed, worker="w")
+        state = await book.journal.record(state, next_event(state, Claimed, worker="w"))
         log = await book.store.events(ORDER.order_id)
         assert [(event.seq, event.status, event.at_ns) for event in log] == [
             (1, Status.PENDING, START_NS),
@@ -99,12 +103,12 @@ def test_what_is_not_stored_is_not_told() -> None:
         book = Book()
         old = await book.open()
         with pytest.raises(IllegalEvent):
-            await book.journal.record(old, Requoting, reason="r")
+            await book.journal.record(old, next_event(old, Requoting, reason="r"))
         with pytest.raises(LeaseLost):
-            await book.journal.record(old, Claimed, fence=7, worker="w")
-        await book.journal.record(old, Claimed, worker="w")
+            await book.journal.record(old, next_event(old, Claimed, worker="w"), fence=7)
+        await book.journal.record(old, next_event(old, Claimed, worker="w"))
         with pytest.raises(SequenceConflict):
-            await book.journal.record(old, Expired, reference_price_x64=1)
+            await book.journal.record(old, next_event(old, Expired, reference_price_x64=1))
         assert [event.seq for event in book.told] == [1, 2]
         assert len(await book.store.events(ORDER.order_id)) == 2
 
@@ -125,7 +129,7 @@ def test_an_unknown_order_is_named() -> None:
             await book.open()
             group.start_soon(_follow, book, seen)
             state = await book.journal.load(ORDER.order_id)
-            await book.journal.record(state, Cancelled, reference_price_x64=1)
+            await book.journal.record(state, next_event(state, Cancelled, reference_price_x64=1))
         return seen
 
     assert virtualtime.run(main) == [1, 2]

@@ -25,6 +25,7 @@ from tests.market.worlds import (
     SOL,
     START_NS,
     USDC,
+    deliver,
     go_to,
     price_of,
     sell_sol,
@@ -121,7 +122,7 @@ def test_skipped_slot_delays_a_landing() -> None:
     """What was due in skipped slots lands in the next block, and none is lost."""
     world = funded(world_of(skip_rate=0.6))
     for slot in range(1, 60):
-        world.deliver(sell_sol(f"s{slot}", SOL), slot)
+        deliver(world, sell_sol(f"s{slot}", SOL), slot)
     blocks = set()
     for slot in range(1, 80):
         height = world.height
@@ -139,9 +140,9 @@ def test_delivery_waits_for_a_later_slot() -> None:
     """Nothing lands in the slot that has begun, nor in one that has passed."""
     world = funded(world_of())
     go_to(world, 10)
-    world.deliver(sell_sol("now", SOL), 10)
-    world.deliver(sell_sol("past", SOL), 3)
-    world.deliver(sell_sol("later", SOL), 13)
+    deliver(world, sell_sol("now", SOL), 10)
+    deliver(world, sell_sol("past", SOL), 3)
+    deliver(world, sell_sol("later", SOL), 13)
     assert world.executions == {}
     go_to(world, 12)
     assert {name: found.slot for name, found in world.executions.items()} == {"now": 11, "past": 11}
@@ -157,7 +158,7 @@ def test_block_is_ordered_by_unit_price_then_by_sending() -> None:
     world = funded(world_of())
     sent = [("a", 5), ("b", 900), ("c", 5), ("d", 0), ("e", 900)]
     for name, unit_price in sent:
-        world.deliver(sell_sol(name, 100 * SOL, unit_price=unit_price), 1)
+        deliver(world, sell_sol(name, 100 * SOL, unit_price=unit_price), 1)
     go_to(world, 1)
     best_first = sorted(sent, key=lambda entry: -world.executions[entry[0]].amount_out)
     assert [name for name, _ in best_first] == ["b", "e", "a", "c", "d"]
@@ -168,7 +169,7 @@ def test_order_of_sending_holds_over_skipped_slots() -> None:
     """What waited is not behind what came later at the same price."""
     world = funded(world_of(skip_rate=0.9))
     for slot in range(1, 30):
-        world.deliver(sell_sol(f"s{slot:02}", SOL), slot)
+        deliver(world, sell_sol(f"s{slot:02}", SOL), slot)
     go_to(world, 400)
     assert list(world.executions) == sorted(world.executions)
     assert len(world.executions) == 29
@@ -179,12 +180,12 @@ def test_signature_executes_once(slots: list[int]) -> None:
     """However often and whenever the same bytes arrive, the swap happens once, at the earliest."""
     world = funded(world_of(), sol=5 * SOL)
     for slot in slots:
-        world.deliver(sell_sol("s", SOL, network_fee=5_000), slot)
+        deliver(world, sell_sol("s", SOL, network_fee=5_000), slot)
     go_to(world, 20)
     assert world.executions["s"].slot == min(slots)
     assert world.ledger.balance("user", "SOL") == 4 * SOL - 5_000
     assert world.ledger.balance("validators", "SOL") == 5_000
-    world.deliver(sell_sol("s", SOL, network_fee=5_000), 21)
+    deliver(world, sell_sol("s", SOL, network_fee=5_000), 21)
     go_to(world, 25)
     assert world.ledger.balance("user", "SOL") == 4 * SOL - 5_000
 
@@ -193,7 +194,7 @@ def test_signature_executes_once(slots: list[int]) -> None:
 def test_expired_transaction_never_lands(slot: int, limit: int, skip_rate: float) -> None:
     """It lands up to the block of its limit and in none after, whatever was skipped."""
     world = funded(world_of(skip_rate=skip_rate))
-    world.deliver(sell_sol("s", SOL, last_valid_height=limit), slot)
+    deliver(world, sell_sol("s", SOL, last_valid_height=limit), slot)
     while world.slot < 120:
         was_expired = world.is_expired(limit)
         known = set(world.executions)
@@ -228,13 +229,13 @@ def test_landed_swap_moves_what_it_says() -> None:
     """User, pool and validators change by the amounts of the execution."""
     world = funded(world_of(), sol=10 * SOL)
     before = world.pools["cpmm"]
-    world.deliver(sell_sol("s", SOL, network_fee=7_000), 1)
+    deliver(world, sell_sol("s", SOL, network_fee=7_000), 1)
     go_to(world, 1)
     found, after = world.executions["s"], world.pools["cpmm"]
     expected = before.swap_exact_in(A_TO_B, SOL, START_NS // 10**9)
     assert (found.code, found.amount_in, found.amount_out) == ("", SOL, expected.amount_out)
     assert (found.fee_in, found.fee_out) == (expected.fee_in, expected.fee_out)
-    assert (found.slot, found.price_x64) == (1, PRICE_X64)
+    assert (found.slot, found.reference_price_x64) == (1, PRICE_X64)
     assert (after.vault_a - before.vault_a, before.vault_b - after.vault_b) == (
         SOL,
         expected.amount_out,
@@ -281,7 +282,7 @@ def test_reverted_transaction_moves_nothing_but_its_fee(
     """It lands, costs its fee, and leaves pools and the rest of the balance alone."""
     world = funded(world_of(), sol=10 * SOL)
     pools = dict(world.pools)
-    world.deliver(transaction, 1)
+    deliver(world, transaction, 1)
     go_to(world, 1)
     found = world.executions["s"]
     assert (found.code, found.amount_in, found.amount_out) == (code, 0, 0)
@@ -296,7 +297,7 @@ def test_exactly_enough_is_enough() -> None:
     """A user may sell all but the fee, and a limit may be met to the unit."""
     world = funded(world_of(), sol=10 * SOL)
     least = world.pools["cpmm"].swap_exact_in(A_TO_B, 10 * SOL - 5_000, 0).amount_out
-    world.deliver(sell_sol("s", 10 * SOL - 5_000, amount_out_min=least, network_fee=5_000), 1)
+    deliver(world, sell_sol("s", 10 * SOL - 5_000, amount_out_min=least, network_fee=5_000), 1)
     go_to(world, 1)
     assert world.executions["s"].code == ""
     assert world.ledger.balance("user", "SOL") == 0
@@ -308,7 +309,7 @@ def test_who_cannot_pay_the_fee_does_not_land() -> None:
     world.ledger.issue("user", "USDC", USDC)
     world.ledger.issue("user", "SOL", 4_999)
     before = state_of(world)[3:]
-    world.deliver(sell_sol("s", 1, network_fee=5_000), 1)
+    deliver(world, sell_sol("s", 1, network_fee=5_000), 1)
     go_to(world, 200)
     assert world.executions == {}
     assert state_of(world)[3:] == before
@@ -324,8 +325,8 @@ def test_legs_execute_whole_or_not_at_all() -> None:
     )
     pools = dict(world.pools)
     transaction = replace(sell_sol("s", SOL), legs=legs, amount_in_max=100 * SOL)
-    world.deliver(transaction, 1)
-    world.deliver(replace(transaction, signature="t", legs=legs[:1]), 2)
+    deliver(world, transaction, 1)
+    deliver(world, replace(transaction, memo="t", legs=legs[:1]), 2)
     go_to(world, 1)
     assert world.executions["s"].code == "INSUFFICIENT_LIQUIDITY"
     assert world.pools == pools
@@ -339,8 +340,8 @@ def test_amounts_are_summed_over_legs() -> None:
     world = funded(world_of(CPMM, DLMM))
     parts = [world.pools[name].swap_exact_in(A_TO_B, SOL, 0) for name in ("cpmm", "dlmm")]
     total = sum(part.amount_out for part in parts)
-    world.deliver(sell_sol("s", SOL, "cpmm", "dlmm", amount_out_min=total), 1)
-    world.deliver(sell_sol("t", SOL, "cpmm", "dlmm", amount_out_min=total + 1), 2)
+    deliver(world, sell_sol("s", SOL, "cpmm", "dlmm", amount_out_min=total), 1)
+    deliver(world, sell_sol("t", SOL, "cpmm", "dlmm", amount_out_min=total + 1), 2)
     go_to(world, 2)
     found = world.executions["s"]
     assert (found.code, found.amount_in, found.amount_out) == ("", 2 * SOL, total)
@@ -356,7 +357,7 @@ def test_pool_used_twice_sees_its_own_effect(pool: PoolConfig) -> None:
     now_s = world.slot_start_ns(1) // 10**9
     first = world.pools[name].swap_exact_in(A_TO_B, 500 * SOL, now_s)
     second = first.pool.swap_exact_in(A_TO_B, 500 * SOL, now_s)
-    world.deliver(sell_sol("s", 500 * SOL, name, name), 1)
+    deliver(world, sell_sol("s", 500 * SOL, name, name), 1)
     go_to(world, 1)
     assert second.amount_out < first.amount_out
     assert world.executions["s"].amount_out == first.amount_out + second.amount_out
@@ -411,7 +412,7 @@ def test_arbitrage_comes_before_our_transactions() -> None:
     """A landing transaction meets pools that are already back at the outside price."""
     prices = [PRICE_X64, price_of("88")]
     world = funded(world_of(prices_x64=prices, arbitrage=True))
-    world.deliver(sell_sol("s", SOL), 1)
+    deliver(world, sell_sol("s", SOL), 1)
     go_to(world, 1)
     assert world.executions["s"].amount_out > 87 * USDC
 
@@ -457,7 +458,7 @@ def transactions(draw: st.DrawFn) -> Transaction:
     first = draw(legs)
     more = draw(st.lists(legs, max_size=2))
     return Transaction(
-        signature=f"s{draw(st.integers(0, 40))}",
+        memo=f"s{draw(st.integers(0, 40))}",
         user=draw(st.sampled_from(["ann", "bob"])),
         legs=(first, *(replace_direction(leg, first.direction) for leg in more)),
         amount_in_max=draw(st.integers(0, 10**13)),
@@ -496,7 +497,7 @@ def test_tokens_are_conserved_whatever_lands(
     world = drawn_world(seed)
     supply = world.require_conserved()
     for gap, transaction in sendings:
-        world.deliver(transaction, world.slot + gap)
+        deliver(world, transaction, world.slot + gap)
         go_to(world, world.slot + gap)
         assert world.require_conserved() == supply
     go_to(world, world.slot + 5)
@@ -522,7 +523,7 @@ def test_tokens_are_conserved_over_thousands_of_slots() -> None:
             amount_out_min=round(size * 0.08) if slot % 3 else 0,
             last_valid_height=world.height + 3,
         )
-        world.deliver(sale, world.slot + 1 + draws.u64(slot, 3) % 5)
+        deliver(world, sale, world.slot + 1 + draws.u64(slot, 3) % 5)
         go_to(world, slot + 1)
     assert world.require_conserved() == supply
     codes = {found.code for found in world.executions.values()}
@@ -552,7 +553,7 @@ def test_one_jump_equals_many_steps(
     jumped, stepped = drawn_world(seed), drawn_world(seed)
     for world in (jumped, stepped):
         for slot, transaction in sendings:
-            world.deliver(transaction, slot)
+            deliver(world, transaction, slot)
     now_ns = START_NS
     for step_ns in steps_ns:
         now_ns += step_ns

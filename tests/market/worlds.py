@@ -8,7 +8,7 @@ from decimal import Decimal
 from orderengine.market.config import FlowConfig, MarketConfig
 from orderengine.market.pools import PoolConfig, open_pool
 from orderengine.market.prices import to_x64
-from orderengine.market.world import SwapLeg, Transaction, World
+from orderengine.market.world import SwapLeg, Transaction, World, encode_transaction
 from orderengine.model.tokens import token
 from orderengine.pools import Direction
 
@@ -64,7 +64,7 @@ def world_of(
 
 
 def sell_sol(
-    signature: str,
+    memo: str,
     amount: int,
     *pools: str,
     user: str = "user",
@@ -76,7 +76,7 @@ def sell_sol(
     """Return a transaction that sells an amount on each of the pools, one after another."""
     legs = tuple(SwapLeg(pool, A_TO_B, exact_in=True, amount=amount) for pool in pools or ("cpmm",))
     return Transaction(
-        signature=signature,
+        memo=memo,
         user=user,
         legs=legs,
         amount_in_max=amount * len(legs),
@@ -85,6 +85,11 @@ def sell_sol(
         unit_price=unit_price,
         last_valid_height=last_valid_height,
     )
+
+
+def deliver(world: World, transaction: Transaction, slot: int) -> None:
+    """Let a transaction reach the leader of a slot; its memo is its signature."""
+    world.deliver(transaction.memo, encode_transaction(transaction), slot)
 
 
 def state_of(world: World) -> tuple[object, ...]:

@@ -15,7 +15,13 @@ from hypothesis import strategies as st
 from orderengine.errors import InvalidData
 from orderengine.model.events import Accepted, Confirmed, Event, Routed, Status
 from orderengine.model.order import Declined, Leg, Mode, Order, Priority, Quote, Route
-from orderengine.model.wire import decode_event, decode_order, encode, event_log_sha256, to_wire
+from orderengine.model.wire import (
+    decode_event,
+    decode_order,
+    encode,
+    encode_lines,
+    event_log_sha256,
+)
 from tests.strategies import EVENT_KINDS, events, orders, tag_of
 
 _AMOUNTS = {
@@ -123,7 +129,7 @@ def test_nested_lists_keep_their_order() -> None:
         ),
         reference_price_x64=1,
     )
-    wire = to_wire(event)
+    wire = json.loads(encode(event))
     assert [entry["pool"] for entry in wire["route"]["legs"]] == ["b", "a"]
     assert [entry["pool"] for entry in wire["declined"]] == ["y", "x"]
     assert decode_event(encode(event)) == event
@@ -276,10 +282,9 @@ def test_the_log_hash_is_that_of_the_file() -> None:
         network_fee=5_000,
         reference_price_x64=3,
     )
-    lines = [encode(ACCEPTED), encode(confirmed)]
-    file = b"".join(line + b"\n" for line in lines)
-    assert event_log_sha256(lines) == sha256(file).hexdigest()
-    assert event_log_sha256(iter(lines)) != event_log_sha256(reversed(lines))
+    file = encode(ACCEPTED) + b"\n" + encode(confirmed) + b"\n"
+    assert event_log_sha256([ACCEPTED, confirmed]) == sha256(file).hexdigest()
+    assert event_log_sha256(iter([confirmed, ACCEPTED])) != sha256(file).hexdigest()
 
 
 def test_known_log_hashes() -> None:
@@ -287,4 +292,12 @@ def test_known_log_hashes() -> None:
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert event_log_sha256([]) == empty
     known = "2100afbb3552c57a998c012326642a2c95c919df24853782fda212f1cdbda427"
-    assert event_log_sha256([ACCEPTED_LINE]) == known
+    assert event_log_sha256([ACCEPTED]) == known
+
+
+@given(st.lists(any_event, max_size=5), st.sampled_from([1, 51, 52, 128, 256, 300]))
+def test_lines_are_the_events_one_by_one(some: list[Event], times: int) -> None:
+    """However many there are, each is encoded once, in order, and ended by a line feed."""
+    events = some * times
+    expected = b"".join(encode(event) + b"\n" for event in events)
+    assert b"".join(encode_lines(iter(events))) == expected

@@ -44,6 +44,10 @@ class Clock(Struct):
         """Return the date."""
         return START_NS + virtualtime.now_ns()
 
+    async def sleep_until(self, at_ns: int) -> None:
+        """Wait until a date."""
+        await anyio.sleep(max(at_ns - self.now_ns(), 0) / 1e9)
+
 
 def settlement_of(
     world: World, landing: LandingConfig = SURE, *, seed: int = 1, build: LatencyConfig = AT_ONCE
@@ -111,10 +115,17 @@ def run(function: Callable[[], Awaitable[T]]) -> T:
     return virtualtime.run(function)
 
 
+async def sign(settlement: SimulatedSettlement, plan: SwapPlan) -> Signed:
+    """Sign, however long it takes."""
+    signed = await settlement.sign(plan, FOREVER)
+    assert signed is not None
+    return signed
+
+
 async def sent(settlement: SimulatedSettlement, plan: SwapPlan) -> Signed:
     """Sign and send once."""
-    signed = await settlement.sign(plan)
-    await settlement.send(signed)
+    signed = await sign(settlement, plan)
+    await settlement.send(signed, FOREVER)
     return signed
 
 
@@ -124,11 +135,24 @@ def test_sign_takes_its_latency_and_sends_nothing() -> None:
 
     async def main() -> None:
         settlement = settlement_of(world, build=LatencyConfig(median="30ms"))
-        signed = await settlement.sign(plan_of())
+        signed = await sign(settlement, plan_of())
         assert virtualtime.now_ns() == 30 * MS
         assert await settlement.outcome(signed, START_NS + 10 * SLOT_NS) is None
         assert virtualtime.now_ns() == 10 * SLOT_NS
         assert world.executions == {}
+
+    run(main)
+
+
+@pytest.mark.parametrize(("within_ms", "took_ms"), [(199, 199), (200, 200), (900, 200)])
+def test_sign_keeps_its_deadline(within_ms: int, took_ms: int) -> None:
+    """What would be signed after it is not signed, and the deadline is not slept over."""
+
+    async def main() -> None:
+        settlement = settlement_of(funded_world(), build=LatencyConfig(median="200ms"))
+        signed = await settlement.sign(plan_of(), START_NS + within_ms * MS)
+        assert (signed is not None) == (within_ms >= 200)
+        assert virtualtime.now_ns() == took_ms * MS
 
     run(main)
 
@@ -139,11 +163,11 @@ def test_signature_is_of_order_and_attempt() -> None:
     async def main() -> list[Signed]:
         settlement = settlement_of(funded_world())
         return [
-            await settlement.sign(plan_of()),
-            await settlement.sign(plan_of()),
-            await settlement.sign(plan_of(attempt=2)),
-            await settlement.sign(plan_of(1)),
-            await settlement.sign(plan_of(amount_out_min=1)),
+            await sign(settlement, plan_of()),
+            await sign(settlement, plan_of()),
+            await sign(settlement, plan_of(attempt=2)),
+            await sign(settlement, plan_of(1)),
+            await sign(settlement, plan_of(amount_out_min=1)),
         ]
 
     first, again, *others = run(main)
@@ -158,7 +182,7 @@ def test_signed_says_limit_and_fee() -> None:
 
     async def main() -> Signed:
         await anyio.sleep(7 * 0.4)
-        return await settlement_of(world).sign(plan_of(pools=("cpmm", "dlmm")))
+        return await sign(settlement_of(world), plan_of(pools=("cpmm", "dlmm")))
 
     signed = run(main)
     assert world.height == 7
@@ -261,7 +285,7 @@ def test_unsent_transaction_lapses_by_block_height(skip_rate: float) -> None:
 
     async def main() -> Outcome | None:
         settlement = settlement_of(world, replace(SURE, blockhash_blocks=20))
-        signed = await settlement.sign(plan_of())
+        signed = await sign(settlement, plan_of())
         outcome = await settlement.outcome(signed, FOREVER)
         assert world.height == signed.last_valid_height + 1 == 21
         assert virtualtime.now_ns() == world.slot * SLOT_NS
@@ -307,7 +331,7 @@ def fates(
             until_ns = START_NS + virtualtime.now_ns() + round(resend_s * 1e9)
             outcomes[number] = await settlement.outcome(signed, until_ns if resend_s else FOREVER)
             if outcomes[number] is None:
-                await settlement.send(signed)
+                await settlement.send(signed, FOREVER)
 
     async def main() -> None:
         settlement = settlement_of(world, landing, seed=seed)
@@ -362,7 +386,7 @@ def test_drop_notice_ends_the_wait_early() -> None:
         assert {outcome.code for outcome in outcomes if isinstance(outcome, Lapsed)} == {"DROPPED"}
         assert 70 < len(dropped) < 130
         for each in dropped * 3:
-            await settlement.send(each)
+            await settlement.send(each, FOREVER)
         world.advance(START_NS + 1_000 * SLOT_NS)
         assert not {each.signature for each in dropped} & set(world.executions)
 
@@ -409,7 +433,7 @@ def test_what_lapsed_never_lands(seed: int, notice: str, model: str, resend_s: f
         while outcome is None:
             until_ns = START_NS + virtualtime.now_ns() + round(resend_s * 1e9)
             outcome = await settlement.outcome(signed, until_ns if resend_s else FOREVER)
-            await settlement.send(signed)
+            await settlement.send(signed, FOREVER)
         assert (signed.signature in world.executions) != isinstance(outcome, Lapsed)
         (lapsed if isinstance(outcome, Lapsed) else landed).append(signed.signature)
 
@@ -440,7 +464,7 @@ def test_new_adapter_goes_on_with_the_stored_bytes() -> None:
         for each in signed:
             outcome = None
             while outcome is None:
-                await after.send(each)
+                await after.send(each, FOREVER)
                 outcome = await after.outcome(each, START_NS + virtualtime.now_ns() + 10**9)
             assert isinstance(outcome, Landed)
         assert len(world.executions) == 20
@@ -483,7 +507,7 @@ def test_impossible_leg_is_refused_when_signed(
     async def main() -> None:
         settlement = settlement_of(world)
         with pytest.raises(error, match=match):
-            await settlement.sign(replace(plan, route=route))
+            await sign(settlement, replace(plan, route=route))
 
     run(main)
 
@@ -495,7 +519,7 @@ def test_pool_of_another_pair_is_refused_when_signed() -> None:
     async def main() -> None:
         settlement = settlement_of(funded_world())
         with pytest.raises(InvalidRequest, match=r"cpmm .* SOL for USDT"):
-            await settlement.sign(plan_of(order=order))
+            await sign(settlement, plan_of(order=order))
 
     run(main)
 
@@ -508,7 +532,7 @@ def test_compute_units_are_those_of_the_pool() -> None:
 
     async def main() -> tuple[Signed, Signed]:
         settlement = settlement_of(funded_world())
-        return await settlement.sign(plan), await settlement.sign(replace(plan, route=route))
+        return await sign(settlement, plan), await sign(settlement, replace(plan, route=route))
 
     honest, made_up = run(main)
     assert honest.network_fee == made_up.network_fee

@@ -9,15 +9,14 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Struct
 from msgspec.structs import replace
 
 from orderengine import virtualtime
 from orderengine.market.config import FlowConfig
-from orderengine.market.draws import Draws, order_id_of
+from orderengine.market.draws import Draws, key_of, order_id_of
 from orderengine.market.latency import LatencyConfig, latency_model
 from orderengine.market.world import SwapLeg, World
-from orderengine.model.order import Declined, Mode, Order, Quote
+from orderengine.model.order import Declined, Mode, Order, Priority, Quote
 from orderengine.pools import direction_of
 from orderengine.venues.simulated import SimulatedPrices, SimulatedVenue, one_pool_an_order
 from tests.market.worlds import (
@@ -28,6 +27,7 @@ from tests.market.worlds import (
     SOL,
     START_NS,
     USDC,
+    deliver,
     go_to,
     sell_sol,
     world_of,
@@ -35,14 +35,6 @@ from tests.market.worlds import (
 
 MS = 1_000_000
 SELL = Order(order_id="sale", sell="SOL", buy="USDC", amount=SOL)
-
-
-class Clock(Struct):
-    """Tell virtual time after the world's start."""
-
-    def now_ns(self) -> int:
-        """Return the date."""
-        return START_NS + virtualtime.now_ns()
 
 
 def ask(
@@ -53,22 +45,25 @@ def ask(
     pools: Sequence[str] = ("cpmm", "dlmm"),
     latency: LatencyConfig | None = None,
     fee: int = 0,
-    only: Callable[[Order], str] | None = None,
+    only: Callable[[int], str] | None = None,
+    within_ns: int = 3_600_000 * MS,
 ) -> tuple[Sequence[Quote | Declined], int]:
-    """Return a venue's answers and the virtual time that they took."""
+    """Return a venue's answers, none if it was late, and the virtual time that they took."""
 
     async def main() -> tuple[Sequence[Quote | Declined], int]:
         venue = SimulatedVenue(
             "venue",
             pools,
             world=world,
-            clock=Clock(),
+            clock=virtualtime.VirtualClock(START_NS),
             latency=latency_model(latency or LatencyConfig(), Draws(1, "quote")),
-            network_fee=lambda order, venue: fee,
+            network_fees=dict.fromkeys(Priority, fee),
             only=only,
         )
         assert venue.name == "venue"
-        return await venue.quote(order, attempt), virtualtime.now_ns()
+        answers = await venue.quote(order, attempt, START_NS + within_ns)
+        assert answers is None or answers or only is not None
+        return answers or (), virtualtime.now_ns()
 
     return virtualtime.run(main)
 
@@ -114,7 +109,7 @@ def test_quote_is_what_the_pool_pays(order: Order) -> None:
             amount_in_max=quote.amount_in,
             amount_out_min=quote.amount_out,
         )
-        swapped.deliver(transaction, 1)
+        deliver(swapped, transaction, 1)
         go_to(swapped, 1)
         found = swapped.executions["s"]
         assert found.code == ""
@@ -235,9 +230,9 @@ def test_one_pool_an_order_offers_each_order_one_pool() -> None:
     only = one_pool_an_order(names, Draws(1, "quote/pool"))
     counts: Counter[str] = Counter()
     for number in range(2_000):
-        order = replace(SELL, order_id=order_id_of(1, number))
-        assert only(order) == only(order)
-        counts[only(order)] += 1
+        key = key_of(order_id_of(1, number))
+        assert only(key) == only(key)
+        counts[only(key)] += 1
     assert all(400 < counts[name] < 600 for name in names)
 
 
@@ -252,12 +247,21 @@ def test_pool_that_is_not_offered_does_not_answer() -> None:
     assert (list(answers), took_ns) == ([], 0)
 
 
+@pytest.mark.parametrize(("within_ms", "took_ms"), [(1_999, 1_999), (2_000, 2_000), (9_000, 2_000)])
+def test_deadline_is_kept(within_ms: int, took_ms: int) -> None:
+    """An answer that comes in time is given, at the deadline itself too; a later one is None."""
+    slow = LatencyConfig(median="2s")
+    answers, took_ns = ask(world_of(CPMM, DLMM), SELL, latency=slow, within_ns=within_ms * MS)
+    assert bool(answers) == (within_ms >= 2_000)
+    assert took_ns == took_ms * MS
+
+
 def test_reference_price_is_the_slots() -> None:
     """The feed brings the world to the present and gives the price for what is sold."""
     world = world_of(prices_x64=[PRICE_X64, 2 * PRICE_X64])
 
     async def main() -> list[int]:
-        prices = SimulatedPrices(world, Clock())
+        prices = SimulatedPrices(world, virtualtime.VirtualClock(START_NS))
         seen = [prices.reference_price_x64("SOL", "USDC")]
         await anyio.sleep(0.4)
         return [
