@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -54,3 +57,18 @@ def test_study_order_life(benchmark: BenchmarkFixture, orders: int) -> None:
         },
         orders,
     )
+
+
+@pytest.mark.benchmark(group="memory")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="/proc tells resident memory")
+@pytest.mark.parametrize("workers", [1_024, 100_000], ids=["1024_workers", "all_at_once"])
+def test_memory_of_an_order_in_flight(benchmark: BenchmarkFixture, workers: int) -> None:
+    """What a process weighs for each of 100,000 open orders: most waiting, or all executed."""
+
+    def run() -> None:
+        command = [sys.executable, "-m", "benchmarks.orders_in_flight", str(workers)]
+        ended = subprocess.run(command, capture_output=True, check=True)  # noqa: S603
+        names = ("resident_bytes_an_order_in_flight", "resident_bytes_an_order_at_most")
+        benchmark.extra_info.update(zip(names, map(int, ended.stdout.split()), strict=True))
+
+    benchmark.pedantic(run, rounds=1, iterations=1)  # type: ignore[no-untyped-call]

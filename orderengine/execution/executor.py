@@ -99,8 +99,10 @@ class Executor:
             try:
                 match step:
                     case AskQuotes():
-                        answers = await self._answers(state.order, step.attempt)
-                        event = self._routed(state, step.attempt, answers)
+                        attempt = step.attempt
+                        event = self._routed(
+                            state, attempt, await self._answers(state.order, attempt)
+                        )
                     case Build():
                         event, signed = await self._build(state, step)
                     case Settle():

@@ -66,7 +66,7 @@ def run_in(kernel: Kernel, function: Callable[..., Awaitable[T]], args: tuple[ob
             return await function(*args)
         finally:
             with CancelScope(shield=True):
-                await kernel.close_asyncgens()
+                await kernel.asyncgens.close()
 
     result: T = kernel.run(MainTask(main(), get_callable_name(function), copy_context()))
     return result

@@ -18,21 +18,19 @@ all would that no shield keeps out, so that no coroutine stays behind half-done.
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 import threading  # noqa: TID251  (each thread may drive a kernel of its own)
-import weakref
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager, suppress
-from contextvars import copy_context
 from heapq import heapify, heappop, heappush
-from types import FrameType
 from typing import Any, Protocol
 
 import sniffio
 
+from orderengine.virtualtime.asyncgens import AsyncGenerators
 from orderengine.virtualtime.errors import Cancelled, Deadlock, NoVirtualTime
+from orderengine.virtualtime.interrupts import interrupt_in, interrupted_between_steps
 from orderengine.virtualtime.tasks import MainTask, Outcome, Task
 
 __all__ = [
@@ -243,9 +241,7 @@ class Kernel:
         self._stale_instants = 0
         """Instants in the heap whose timers were all dropped."""
         self._task_count = 0
-        self._asyncgens: weakref.WeakValueDictionary[int, AsyncGenerator[Any, Any]] = (
-            weakref.WeakValueDictionary()
-        )
+        self.asyncgens = AsyncGenerators(self)
 
     # Tasks
 
@@ -324,7 +320,7 @@ class Kernel:
             KeyboardInterrupt: as itself, not in the exception group that the tasks made of it.
         """
         self.spawn(main)
-        with self._interrupted_between_steps():
+        with interrupted_between_steps(self.spawn):
             try:
                 self.drive(main.outcome)
             finally:
@@ -333,7 +329,7 @@ class Kernel:
         if error is None:
             return value
         try:
-            raise _interrupt_in(error) or error
+            raise interrupt_in(error) or error
         finally:
             del error
 
@@ -410,33 +406,10 @@ class Kernel:
         )
         self.ready.append(task)
 
-    @contextmanager
-    def _interrupted_between_steps(self) -> Iterator[None]:
-        """Let a first Ctrl-C end the run where no task and no queue is half-way; a second one, now.
-
-        Only in the main thread, and only if nobody else has asked to be told of Ctrl-C.
-        """
-        is_main = threading.current_thread() is threading.main_thread()
-        if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-            yield
-            return
-        is_asked = False
-
-        def on_interrupt(number: int, frame: FrameType | None) -> None:
-            nonlocal is_asked
-            del number, frame
-            if is_asked:
-                raise KeyboardInterrupt
-            is_asked = True
-            self.spawn(Task(_interrupt(), "interrupt", copy_context()))
-
-        signal.signal(signal.SIGINT, on_interrupt)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        if is_asked:
-            raise KeyboardInterrupt  # it came when the run was just over
+    @property
+    def is_in_charge(self) -> bool:
+        """Whether this is the kernel that runs in this thread now."""
+        return _running.kernel is self
 
     @contextmanager
     def _in_charge(self) -> Iterator[None]:
@@ -444,7 +417,7 @@ class Kernel:
         kernel, name = _running.kernel, sniffio.thread_local.name
         hooks = sys.get_asyncgen_hooks()
         _running.kernel, sniffio.thread_local.name = self, NAME
-        sys.set_asyncgen_hooks(self._note_asyncgen, self._finalise_asyncgen)
+        sys.set_asyncgen_hooks(self.asyncgens.note, self.asyncgens.finalise)
         try:
             yield
         finally:
@@ -485,44 +458,6 @@ class Kernel:
             task.context.run(task.coro.close)
         except BaseException:  # noqa: BLE001  (logged; the other tasks are to be closed too)
             _log.exception("%s did not let itself be ended", task.name)
-
-    # Async generators
-
-    def _note_asyncgen(self, generator: AsyncGenerator[Any, Any]) -> None:
-        self._asyncgens[id(generator)] = generator
-
-    def _finalise_asyncgen(self, generator: AsyncGenerator[Any, Any]) -> None:
-        """Close a generator that nobody refers to any more, in a task of its own."""
-        self._asyncgens.pop(id(generator), None)
-        if _running.kernel is self:
-            self.spawn(Task(_close_asyncgen(generator), "close async generator", copy_context()))
-
-    async def close_asyncgens(self) -> None:
-        """Close the async generators that were left unfinished."""
-        while self._asyncgens:
-            _, generator = self._asyncgens.popitem()
-            await _close_asyncgen(generator)
-
-
-def _interrupt_in(error: BaseException) -> BaseException | None:
-    """Return the interrupt, if that is what ended the groups."""
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            if found := _interrupt_in(inner):
-                return found
-    return error if isinstance(error, KeyboardInterrupt | SystemExit) else None
-
-
-async def _interrupt() -> None:
-    raise KeyboardInterrupt
-
-
-async def _close_asyncgen(generator: AsyncGenerator[Any, Any]) -> None:
-    with suppress(Cancelled):  # the run is over: the generator cannot wait any more
-        try:
-            await generator.aclose()
-        except Exception:  # noqa: BLE001  (logged; nobody awaits a generator's end)
-            _log.exception("ignored: %r raised while it was closed", generator)
 
 
 def to_ns(seconds: float) -> int:

@@ -76,7 +76,7 @@ class TestRunner(anyio.abc.TestRunner):
                 del awaitable, outcome
             if not self._is_closing:
                 await park(kernel, task)
-        await kernel.close_asyncgens()
+        await kernel.asyncgens.close()
 
     def _call(self, awaitable: Awaitable[T]) -> T:
         outcome: Outcome = []
