@@ -114,7 +114,7 @@ for name, found in costs.items():
 # %% [markdown]
 # With 5,000 orders the best quote is a lottery. In most histories it is the cheaper choice.
 # In some, orders that saw the same quotes herd into one pool, find its price moved when they land,
-# revert, and come again: the default seed is one of those.
+# revert, and come again: seed 3 is one of those.
 # Spreading orders costs more on a good day and is steadier from day to day.
 
 # %%
