@@ -10,7 +10,8 @@ The first branch of the tree answers "may I retry?":
     │   ├── UnknownToken       a symbol or mint that is not registered
     │   ├── WrongPair          two tokens that a pool or a market does not swap
     │   ├── UnknownOrder       an order id that the store does not hold
-    │   └── DuplicateOrder     an order id that the store holds already
+    │   ├── DuplicateOrder     an order id that the store holds already
+    │   └── KeyReused          an idempotency key that came with another body before
     ├── Unavailable            yes: later, or elsewhere
     │   ├── QuoteTimeout       a venue did not answer in time
     │   ├── QueueFull          the lane of this priority has no room
@@ -40,6 +41,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidScenario",
     "InvariantViolated",
+    "KeyReused",
     "LeaseLost",
     "NoRoute",
     "OrderEngineError",
@@ -152,6 +154,16 @@ class DuplicateOrder(InvalidRequest):
     def __init__(self, order_id: str) -> None:
         self.order_id = order_id
         super().__init__(f"an order with the id {order_id!r} was accepted before")
+
+
+class KeyReused(InvalidRequest):
+    """Refuse an idempotency key that was used for another request."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"the idempotency key {key!r} was used for another request before")
 
 
 class Unavailable(OrderEngineError):

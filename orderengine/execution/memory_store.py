@@ -5,22 +5,27 @@ It passes the same contract tests as the stores on SQL.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from orderengine.errors import DuplicateOrder, LeaseLost, SequenceConflict, UnknownOrder
-from orderengine.execution.ports import Clock, Signed
-from orderengine.model.events import Event
+from orderengine.errors import DuplicateOrder, KeyReused, LeaseLost, SequenceConflict, UnknownOrder
+from orderengine.execution.ports import Clock, IdempotencyKey, OpenOrder, Signed
+from orderengine.model.events import Accepted, Event
+from orderengine.model.order import Priority
 
 __all__ = ["MemoryEventStore"]
+
+
+_URGENCY = (Priority.URGENT, Priority.NORMAL, Priority.BULK)
 
 
 class _Entry:
     """Hold all that is kept of one order."""
 
-    __slots__ = ("fence", "leased_until_ns", "log", "signed")
+    __slots__ = ("fence", "leased_until_ns", "log", "order", "signed")
 
-    def __init__(self, accepted: Event) -> None:
-        self.log = [accepted]
+    def __init__(self, accepted: Accepted) -> None:
+        self.order = accepted.order
+        self.log: list[Event] = [accepted]
         self.fence = 0
         self.leased_until_ns = 0
         self.signed: tuple[Signed, ...] = ()
@@ -38,17 +43,27 @@ class MemoryEventStore:
         self._clock = clock
         self._lease_ns = lease_ns
         self._entries: dict[str, _Entry] = {}
+        self._keys: dict[tuple[str, str], tuple[str, str]] = {}
 
     @property
     def logs(self) -> list[list[Event]]:
         """Every order's log, in the order of acceptance."""
         return [entry.log for entry in self._entries.values()]
 
-    async def create(self, accepted: Event) -> None:
-        """Store a new order with its first event. Raises ``DuplicateOrder``."""
+    async def create(self, accepted: Accepted, key: IdempotencyKey | None = None) -> str:
+        """Store a new order with its first event, or return the id that the key made before."""
+        if key is not None:
+            made = self._keys.get((key.user, key.key))
+            if made is not None and made[0] != key.request_sha256:
+                raise KeyReused(key.key)
+            if made is not None:
+                return made[1]
         if accepted.order_id in self._entries:
             raise DuplicateOrder(accepted.order_id)
         self._entries[accepted.order_id] = _Entry(accepted)
+        if key is not None:
+            self._keys[key.user, key.key] = (key.request_sha256, accepted.order_id)
+        return accepted.order_id
 
     async def append(
         self, event: Event, *, fence: int | None = None, signed: Signed | None = None
@@ -80,14 +95,35 @@ class MemoryEventStore:
         if entry.log[-1].status.is_terminal or entry.leased_until_ns > now_ns:
             return None
         entry.fence += 1
-        entry.leased_until_ns = 2**63 if self._lease_ns is None else now_ns + self._lease_ns
+        entry.leased_until_ns = self._until_ns()
         return entry.fence
+
+    def _until_ns(self) -> int:
+        return 2**63 if self._lease_ns is None else self._clock.now_ns() + self._lease_ns
+
+    async def renew(self, fences: Mapping[str, int]) -> None:
+        """Prolong leases; one that is not held under its fence is left alone."""
+        until_ns = self._until_ns()
+        for order_id, fence in fences.items():
+            entry = self._entries.get(order_id)
+            if entry is not None and entry.fence == fence and entry.leased_until_ns > 0:
+                entry.leased_until_ns = until_ns
 
     async def release(self, order_id: str, fence: int) -> None:
         """Give the lease back; does nothing if it is not held under this fence."""
         entry = self._entries.get(order_id)
         if entry is not None and entry.fence == fence:
             entry.leased_until_ns = 0
+
+    async def claimable(self, limit: int) -> Sequence[OpenOrder]:
+        """Return open orders that nobody holds, urgent ones first, then as they were accepted."""
+        now_ns = self._clock.now_ns()
+        found = [
+            OpenOrder(order_id=entry.order.order_id, priority=entry.order.priority)
+            for entry in self._entries.values()
+            if entry.leased_until_ns <= now_ns and not entry.log[-1].status.is_terminal
+        ]
+        return sorted(found, key=lambda order: _URGENCY.index(order.priority))[:limit]
 
     async def signed(self, order_id: str, signature: str) -> Signed:
         """Return the stored transaction. Raises ``UnknownOrder``."""

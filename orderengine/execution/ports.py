@@ -10,19 +10,22 @@ cannot.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
-from orderengine.model.events import Event
+from orderengine.model.events import Accepted, Event
 from orderengine.model.order import Declined, Order, Priority, Quote, Route
 
 __all__ = [
     "Clock",
     "EventStore",
+    "History",
+    "IdempotencyKey",
     "Landed",
     "Lapsed",
+    "OpenOrder",
     "Outcome",
     "PriceFeed",
     "Reverted",
@@ -142,11 +145,35 @@ class Settlement(Protocol):
         """
 
 
+class IdempotencyKey(Struct, frozen=True, kw_only=True, gc=False):
+    """Name a request that may be sent again and must make one order only."""
+
+    user: str
+    key: str
+    """What the client chose."""
+    request_sha256: str
+    """Of what was asked, so that another request under the same key is noticed."""
+
+
+class OpenOrder(Struct, frozen=True, kw_only=True, gc=False):
+    """Name an order that nobody works on."""
+
+    order_id: str
+    priority: Priority
+
+
 class EventStore(Protocol):
     """Keep the logs. The truth about an order is here and nowhere else."""
 
-    async def create(self, accepted: Event) -> None:
-        """Store a new order with its first event. Raises ``DuplicateOrder``."""
+    async def create(self, accepted: Accepted, key: IdempotencyKey | None = None) -> str:
+        """Store a new order with its first event, and the key, atomically; return the order's id.
+
+        Where the key made an order before, nothing is stored and that order's id is returned.
+
+        Raises:
+            DuplicateOrder: an order with this id exists.
+            KeyReused: the key was used for another request.
+        """
 
     async def append(
         self, event: Event, *, fence: int | None = None, signed: Signed | None = None
@@ -168,11 +195,39 @@ class EventStore(Protocol):
     async def claim(self, order_id: str, worker: str) -> int | None:
         """Take the order's lease and return its fence, or None if it is held or the order ended."""
 
+    async def renew(self, fences: Mapping[str, int]) -> None:
+        """Prolong leases, all at once; one that is not held under its fence is left alone."""
+
     async def release(self, order_id: str, fence: int) -> None:
         """Give the lease back; does nothing if it is not held under this fence."""
 
+    async def claimable(self, limit: int) -> Sequence[OpenOrder]:
+        """Return open orders that nobody holds, urgent ones first, then as they were accepted."""
+
     async def signed(self, order_id: str, signature: str) -> Signed:
         """Return the stored transaction. Raises ``UnknownOrder``."""
+
+
+class History(Protocol):
+    """Read across orders: what a user has, and what happened last."""
+
+    async def orders(
+        self, user: str, *, before: int | None = None, limit: int = 50, is_open: bool | None = None
+    ) -> Sequence[tuple[int, str]]:
+        """Return numbers and ids of a user's orders, the newest first.
+
+        Args:
+            user: whose.
+            before: only orders with a lower number, the last one of the page before.
+            limit: how many at most.
+            is_open: only open ones, or only ended ones; None for both.
+        """
+
+    async def last(self) -> int:
+        """Return the number of the event that was stored last, 0 if there is none."""
+
+    async def since(self, number: int, limit: int) -> Sequence[tuple[int, Event]]:
+        """Return the events stored after one, with their numbers, in the order of storing."""
 
 
 class WorkQueue(Protocol):
