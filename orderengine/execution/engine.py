@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from orderengine.errors import InvariantViolated, SequenceConflict
 from orderengine.execution.deadlines import Deadlines
 from orderengine.execution.journal import Journal
-from orderengine.execution.ports import Clock, PriceFeed, WorkQueue
+from orderengine.execution.ports import Clock, IdempotencyKey, PriceFeed, WorkQueue
 from orderengine.model.events import Cancelled, CancelRequested, Event
 from orderengine.model.lifecycle import OrderState
 from orderengine.model.order import Order
@@ -39,18 +39,23 @@ class Engine:
         self._prices = prices
         self._deadlines = deadlines
 
-    async def submit(self, order: Order) -> OrderState:
+    async def submit(self, order: Order, key: IdempotencyKey | None = None) -> OrderState:
         """Accept the order: once this returns it is stored and will end exactly once.
+
+        A request that is sent again under its key makes no second order: the state of the first is
+        returned, whatever it is by now.
 
         Raises:
             QueueFull: nothing was accepted; try later.
             DuplicateOrder: an order with this id exists.
+            KeyReused: the key was used for another request.
         """
         self._queue.require_room(order.priority)
         price = self._prices.reference_price_x64(order.sell, order.buy)
-        state = await self._journal.open(order, price)
-        self._deadlines.watch(order)
-        await self._queue.put(order.priority, order.order_id)
+        state = await self._journal.open(order, price, key)
+        if state.order_id == order.order_id:
+            self._deadlines.watch(order)
+            await self._queue.put(order.priority, order.order_id)
         return state
 
     async def cancel(self, order_id: str) -> OrderState:

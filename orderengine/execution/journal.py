@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import anyio
 
 from orderengine.errors import UnknownOrder
-from orderengine.execution.ports import Clock, EventStore, Signed
+from orderengine.execution.ports import Clock, EventStore, IdempotencyKey, Signed
 from orderengine.model.events import Accepted, Event
 from orderengine.model.lifecycle import OrderState, apply, fold
 from orderengine.model.order import Order
@@ -37,8 +37,13 @@ class Journal:
         """Return the order's state. Raises ``UnknownOrder``."""
         return fold(await self._store.events(order_id))
 
-    async def open(self, order: Order, reference_price_x64: int) -> OrderState:
-        """Store a new order; once this returns it will end exactly once."""
+    async def open(
+        self, order: Order, reference_price_x64: int, key: IdempotencyKey | None = None
+    ) -> OrderState:
+        """Store a new order; once this returns it will end exactly once.
+
+        Where the key made an order before, that one's state is returned and nothing is stored.
+        """
         event = Accepted(
             order_id=order.order_id,
             seq=1,
@@ -47,7 +52,9 @@ class Journal:
             reference_price_x64=reference_price_x64,
         )
         state = apply(None, event)
-        await self._store.create(event)
+        stored_id = await self._store.create(event, key)
+        if stored_id != order.order_id:
+            return await self.load(stored_id)
         self._publish(event)
         return state
 
