@@ -33,6 +33,10 @@ class Journal:
         self._observe = observe
         self._nudges: dict[str, anyio.Event] = {}
 
+    def watch(self, observe: Callable[[Event], None]) -> None:
+        """Call this from now on with each event, in the place of what was called before."""
+        self._observe = observe
+
     async def load(self, order_id: str) -> OrderState:
         """Return the order's state. Raises ``UnknownOrder``."""
         return fold(await self._store.events(order_id))
@@ -82,9 +86,13 @@ class Journal:
         if self._observe is not None:
             self._observe(event)
         if self._nudges:
-            nudge = self._nudges.pop(event.order_id, None)
-            if nudge is not None:
-                nudge.set()
+            self.nudge(event.order_id)
+
+    def nudge(self, order_id: str) -> None:
+        """Let those who follow an order read its log again: another process has written to it."""
+        nudge = self._nudges.pop(order_id, None)
+        if nudge is not None:
+            nudge.set()
 
     async def follow(self, order_id: str, from_seq: int = 1) -> AsyncIterator[Event]:
         """Yield the log from ``from_seq`` on, inclusive, then what is added, to the terminal event.

@@ -59,7 +59,7 @@ class Signed(Struct, frozen=True, kw_only=True, gc=False):
     """Lamports charged if it lands."""
 
 
-class Landed(Struct, frozen=True, kw_only=True, gc=False):
+class Landed(Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """Say that the transaction is final and the swap happened."""
 
     slot: int
@@ -72,7 +72,7 @@ class Landed(Struct, frozen=True, kw_only=True, gc=False):
     reference_price_x64: int
 
 
-class Reverted(Struct, frozen=True, kw_only=True, gc=False):
+class Reverted(Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """Say that the transaction is final and the swap did not happen; its fee is paid."""
 
     code: str
@@ -80,7 +80,7 @@ class Reverted(Struct, frozen=True, kw_only=True, gc=False):
     network_fee: int
 
 
-class Lapsed(Struct, frozen=True, kw_only=True, gc=False):
+class Lapsed(Struct, frozen=True, kw_only=True, gc=False, tag=True):
     """Say that the transaction did not land and is proven never to land."""
 
     code: str

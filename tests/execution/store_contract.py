@@ -14,8 +14,8 @@ from typing import Any
 import anyio
 import pytest
 
-from orderengine.errors import DuplicateOrder, LeaseLost, SequenceConflict, UnknownOrder
-from orderengine.execution.ports import EventStore, Signed
+from orderengine.errors import DuplicateOrder, KeyReused, LeaseLost, SequenceConflict, UnknownOrder
+from orderengine.execution.ports import EventStore, IdempotencyKey, Signed
 from orderengine.model.events import (
     Accepted,
     AttemptFailed,
@@ -28,21 +28,35 @@ from orderengine.model.events import (
     Status,
     Submitted,
 )
-from orderengine.model.order import Leg, Order, Route
+from orderengine.model.order import Leg, Order, Priority, Route
 
 StoreTest = Callable[[EventStore], Awaitable[None]]
 
 
-def accepted(order_id: str = "o-1") -> Accepted:
+def accepted(
+    order_id: str = "o-1", *, priority: Priority = Priority.NORMAL, user: str = "user"
+) -> Accepted:
     """Return an order's first event."""
     return Accepted(
         order_id=order_id,
         seq=1,
         status=Status.PENDING,
         at_ns=1,
-        order=Order(order_id=order_id, sell="SOL", buy="USDC", amount=1_000),
+        order=Order(
+            order_id=order_id,
+            sell="SOL",
+            buy="USDC",
+            amount=1_000,
+            priority=priority,
+            user=user,
+        ),
         reference_price_x64=2**64,
     )
+
+
+def key(name: str = "k-1", *, user: str = "user", request: str = "a") -> IdempotencyKey:
+    """Return what a client sends along so that its request is done once."""
+    return IdempotencyKey(user=user, key=name, request_sha256=request)
 
 
 def claimed(seq: int = 2, order_id: str = "o-1", worker: str = "w") -> Claimed:
@@ -144,6 +158,10 @@ async def _claim(store: EventStore, worker: str = "w", order_id: str = "o-1") ->
 
 async def _log(store: EventStore, order_id: str = "o-1") -> list[Event]:
     return list(await store.events(order_id))
+
+
+async def _claimable(store: EventStore, limit: int = 100) -> list[str]:
+    return [order.order_id for order in await store.claimable(limit)]
 
 
 class EventStoreContract(ABC):
@@ -523,5 +541,171 @@ class EventStoreContract(ABC):
                 for _ in range(5):
                     group.start_soon(create)
             assert sorted(results) == ["created"] + ["refused"] * 4
+
+        self.run(test)
+
+    def test_a_key_makes_one_order(self) -> None:
+        """The same request under it returns that order's id, whatever became of the order."""
+
+        async def test(store: EventStore) -> None:
+            assert await store.create(accepted("o-1"), key()) == "o-1"
+            assert await store.create(accepted("o-2"), key()) == "o-1"
+            await store.append(cancelled(2))
+            assert await store.create(accepted("o-3"), key()) == "o-1"
+            assert await store.create(accepted("o-1"), key()) == "o-1"
+            for never in ("o-2", "o-3"):
+                with pytest.raises(UnknownOrder):
+                    await store.events(never)
+            assert await _claimable(store) == []
+
+        self.run(test)
+
+    def test_a_key_names_one_request(self) -> None:
+        """Another request under it is refused and stores nothing."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted("o-1"), key())
+            with pytest.raises(KeyReused, match="k-1"):
+                await store.create(accepted("o-2"), key(request="b"))
+            assert await _claimable(store) == ["o-1"]
+            assert await store.create(accepted("o-2"), key()) == "o-1"
+
+        self.run(test)
+
+    def test_a_key_belongs_to_its_user(self) -> None:
+        """Two users who chose the same key have an order each."""
+
+        async def test(store: EventStore) -> None:
+            assert await store.create(accepted("o-1"), key(user="ann")) == "o-1"
+            assert await store.create(accepted("o-2"), key(user="bob", request="b")) == "o-2"
+            assert await store.create(accepted("o-3"), key("k-2", user="ann")) == "o-3"
+            assert await store.create(accepted("o-4"), key(user="bob", request="b")) == "o-2"
+
+        self.run(test)
+
+    def test_a_key_is_kept_with_its_order_or_not_at_all(self) -> None:
+        """Where the order is refused, the key stays free for the next try."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted("o-1"))
+            with pytest.raises(DuplicateOrder):
+                await store.create(accepted("o-1"), key())
+            assert await store.create(accepted("o-2"), key(request="b")) == "o-2"
+
+        self.run(test)
+
+    def test_of_many_requests_under_a_key_one_makes_an_order(self) -> None:
+        """All are told the same id."""
+
+        async def test(store: EventStore) -> None:
+            made: list[str] = []
+
+            async def create(number: int) -> None:
+                made.append(await store.create(accepted(f"o-{number}"), key()))
+
+            async with anyio.create_task_group() as group:
+                for number in range(1_000):
+                    group.start_soon(create, number)
+            assert len(made) == 1_000
+            assert set(made) == set(await _claimable(store))
+            assert len(set(made)) == 1
+
+        self.run(test)
+
+    def test_a_renewed_lease_holds_on(self) -> None:
+        """From the renewal for as long as a new one, for every order named."""
+
+        async def test(store: EventStore) -> None:
+            ids = ("o-1", "o-2")
+            for order_id in ids:
+                await store.create(accepted(order_id))
+            fences = {order_id: await _claim(store, order_id=order_id) for order_id in ids}
+            for _ in range(4):
+                await anyio.sleep(0.4 * self.lease_ns / 1e9)
+                await store.renew(fences)
+            assert await store.claim("o-1", "b") is None
+            assert await _claimable(store) == []
+            await self.lapse()
+            assert await _claimable(store) == ["o-1", "o-2"]
+
+        self.run(test)
+
+    def test_an_expired_lease_is_renewed_until_it_is_taken_over(self) -> None:
+        """As it can still write: nobody else has come."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            fence = await _claim(store)
+            await self.lapse()
+            await store.renew({"o-1": fence})
+            assert await store.claim("o-1", "b") is None
+
+        self.run(test)
+
+    def test_another_fence_renews_nothing(self) -> None:
+        """Neither an old one nor one never given; the others named with it are renewed."""
+
+        async def test(store: EventStore) -> None:
+            for order_id in ("o-1", "o-2"):
+                await store.create(accepted(order_id))
+            old = await _claim(store)
+            await self.lapse()
+            new, other = await _claim(store, "b"), await _claim(store, order_id="o-2")
+            await self.lapse()
+            for stale in (old, new + 1, 0):
+                await store.renew({"o-1": stale, "o-9": 1, "o-2": other})
+            assert await _claimable(store) == ["o-1"]
+            assert await _claim(store, "c") > new
+
+        self.run(test)
+
+    def test_what_was_given_back_or_ended_is_not_renewed(self) -> None:
+        """A renewal that comes late takes no order from the next worker."""
+
+        async def test(store: EventStore) -> None:
+            ids = ("o-1", "o-2")
+            for order_id in ids:
+                await store.create(accepted(order_id))
+            fences = {order_id: await _claim(store, order_id=order_id) for order_id in ids}
+            await store.release("o-1", fences["o-1"])
+            await store.append(cancelled(2, "o-2"), fence=fences["o-2"])
+            await store.renew(fences)
+            assert await _claimable(store) == ["o-1"]
+            assert await store.claim("o-2", "b") is None
+            assert await _claim(store, "b") > fences["o-1"]
+
+        self.run(test)
+
+    def test_urgent_orders_are_claimable_first(self) -> None:
+        """Then in the order of acceptance; no more than asked for."""
+
+        async def test(store: EventStore) -> None:
+            lanes = {"b-1": Priority.BULK, "n-2": Priority.NORMAL, "u-2": Priority.URGENT}
+            lanes |= {"n-1": Priority.NORMAL, "u-1": Priority.URGENT, "b-0": Priority.BULK}
+            for order_id, priority in lanes.items():
+                await store.create(accepted(order_id, priority=priority))
+            expected = ["u-2", "u-1", "n-2", "n-1", "b-1", "b-0"]
+            found = await store.claimable(100)
+            assert [order.order_id for order in found] == expected
+            assert all(order.priority is lanes[order.order_id] for order in found)
+            for limit in (0, 1, 3, 6):
+                assert await _claimable(store, limit) == expected[:limit]
+
+        self.run(test)
+
+    def test_what_is_held_or_ended_is_not_claimable(self) -> None:
+        """It is again once its lease has run out or was given back."""
+
+        async def test(store: EventStore) -> None:
+            for order_id in ("o-1", "o-2", "o-3", "o-4"):
+                await store.create(accepted(order_id))
+            fence = await _claim(store, order_id="o-1")
+            await _claim(store, order_id="o-2")
+            await store.append(cancelled(2, "o-3"))
+            assert await _claimable(store) == ["o-4"]
+            await store.release("o-1", fence)
+            assert await _claimable(store) == ["o-1", "o-4"]
+            await self.lapse()
+            assert await _claimable(store) == ["o-1", "o-2", "o-4"]
 
         self.run(test)

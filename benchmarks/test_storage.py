@@ -1,0 +1,198 @@
+"""Say how many orders a second the store on SQLite takes, and what each costs in CPU."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from orderengine.execution.ports import Signed
+from orderengine.model.events import (
+    Accepted,
+    CancelRequested,
+    Claimed,
+    Confirmed,
+    Event,
+    Routed,
+    Status,
+    Submitted,
+)
+from orderengine.model.order import Leg, Order, Quote, Route
+from orderengine.storage.connections import Synchronous
+from orderengine.storage.sqlite_store import SqliteEventStore
+
+ROUNDS = 5
+ORDERS = 5_000
+AT_ONCE = 500
+BACKLOG = 100_000
+
+
+def life(order_id: str) -> list[Event]:
+    """Return the log of an order that is filled while its user cancels: six events."""
+    order = Order(order_id=order_id, sell="SOL", buy="USDC", amount=10**9)
+    leg = Leg(pool="p", venue="raydium_cpmm", sell="SOL", buy="USDC", amount_in=1, amount_out=1)
+    quote = Quote(venue="raydium_cpmm", pool="p" * 44, amount_in=10**9, amount_out=15 * 10**7)
+    common: dict[str, Any] = {"order_id": order_id, "at_ns": 1_767_225_600 * 10**9}
+    price: dict[str, Any] = {"reference_price_x64": 2**64}
+    attempt: dict[str, Any] = {"attempt": 1, **common}
+    return [
+        Accepted(seq=1, order=order, **common, **price),
+        Claimed(seq=2, worker="w", **common),
+        Routed(
+            seq=3,
+            route=Route(legs=(leg,), amount_in=10**9, amount_out=15 * 10**7),
+            quotes=(quote, quote),
+            declined=(),
+            **attempt,
+            **price,
+        ),
+        Submitted(
+            seq=4,
+            signature="s" * 88,
+            last_valid_height=150,
+            amount_in_max=10**9,
+            amount_out_min=149 * 10**6,
+            network_fee=5_000,
+            **attempt,
+        ),
+        CancelRequested(seq=5, status=Status.SUBMITTED, **common),
+        Confirmed(
+            seq=6,
+            signature="s" * 88,
+            slot=3,
+            landed_at_ns=common["at_ns"],
+            amount_in=10**9,
+            amount_out=15 * 10**7,
+            fee_in=1,
+            fee_out=0,
+            network_fee=5_000,
+            **attempt,
+            **price,
+        ),
+    ]
+
+
+def signed(order_id: str) -> Signed:
+    """Return a transaction of the usual size."""
+    return Signed(
+        order_id=order_id,
+        attempt=1,
+        signature="s" * 88,
+        payload=bytes(800),
+        last_valid_height=150,
+        network_fee=5_000,
+    )
+
+
+async def _live(store: SqliteEventStore, order_id: str) -> None:
+    first, *rest = life(order_id)
+    assert isinstance(first, Accepted)
+    await store.create(first)
+    for event in rest:
+        transaction = signed(order_id) if isinstance(event, Submitted) else None
+        await store.append(event, signed=transaction)
+
+
+async def _live_all(store: SqliteEventStore) -> None:
+    ids = iter([f"order-{number:026d}" for number in range(ORDERS)])
+
+    async def one_after_another() -> None:
+        for order_id in ids:
+            await _live(store, order_id)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(AT_ONCE):
+            group.start_soon(one_after_another)
+
+
+def _timed(
+    work: Callable[[SqliteEventStore], Awaitable[None]], synchronous: Synchronous
+) -> tuple[float, float]:
+    """Return the seconds and CPU seconds of work with a store in a new file."""
+
+    async def main() -> tuple[float, float]:
+        with tempfile.TemporaryDirectory(dir=os.environ.get("ORDERENGINE_BENCH_DISK")) as folder:
+            async with SqliteEventStore(Path(folder) / "o.db", synchronous=synchronous) as store:
+                began, used = time.perf_counter(), time.process_time()
+                await work(store)
+                return time.perf_counter() - began, time.process_time() - used
+
+    return anyio.run(main, backend="asyncio")
+
+
+@pytest.mark.benchmark(group="storage")
+@pytest.mark.parametrize("synchronous", ["FULL", "NORMAL"])
+def test_orders_stored(benchmark: BenchmarkFixture, synchronous: Synchronous) -> None:
+    """One create and five appends an order, 500 orders at once, each write awaited."""
+    found: list[tuple[float, float]] = []
+
+    def one_round() -> None:
+        found.append(_timed(_live_all, synchronous))
+
+    benchmark.pedantic(one_round, rounds=ROUNDS, iterations=1)  # type: ignore[no-untyped-call]
+    seconds, cpu = (statistics.median(values) for values in zip(*found, strict=True))
+    benchmark.extra_info.update(
+        {
+            "orders_per_s_median": round(ORDERS / seconds),
+            "cpu_us_an_order_median": round(cpu / ORDERS * 1e6, 1),
+            "orders_at_once": AT_ONCE,
+            "rounds": ROUNDS,
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "sqlite": sqlite3.sqlite_version,
+        }
+    )
+
+
+@pytest.mark.benchmark(group="storage")
+def test_reads_from_a_long_backlog(benchmark: BenchmarkFixture) -> None:
+    """Look-ups among 100,000 open orders: free ones, and free ones behind as many held."""
+    figures: dict[str, float] = {}
+
+    async def median_us(read: Callable[[], Awaitable[object]]) -> float:
+        taken = []
+        for _ in range(21):
+            began = time.perf_counter()
+            await read()
+            taken.append(time.perf_counter() - began)
+        return round(statistics.median(taken) * 1e6, 1)
+
+    async def work(store: SqliteEventStore) -> None:
+        ids = [f"order-{number:026d}" for number in range(BACKLOG)]
+        fences: dict[str, int] = {}
+
+        async def create(order_id: str) -> None:
+            first = life(order_id)[0]
+            assert isinstance(first, Accepted)
+            await store.create(first)
+
+        async def claim(order_id: str) -> None:
+            fences[order_id] = await store.claim(order_id, "w") or 0
+
+        for function, name in ((create, "claimable_100_free"), (claim, "claimable_all_held")):
+            for start in range(0, BACKLOG, 10_000):
+                async with anyio.create_task_group() as group:
+                    for order_id in ids[start : start + 10_000]:
+                        group.start_soon(function, order_id)
+                await store.renew(fences)
+            figures[f"{name}_us"] = await median_us(lambda: store.claimable(100))
+        held = dict(list(fences.items())[:1_000])
+        figures["renew_1000_us"] = await median_us(lambda: store.renew(held))
+        figures["log_of_1_event_us"] = await median_us(lambda: store.events(ids[50_000]))
+        figures["since_100_events_us"] = await median_us(lambda: store.since(50_000, 100))
+        figures["orders_page_of_50_us"] = await median_us(lambda: store.orders("user"))
+
+    benchmark.pedantic(  # type: ignore[no-untyped-call]
+        lambda: _timed(work, "NORMAL"), rounds=1, iterations=1
+    )
+    benchmark.extra_info.update(figures)

@@ -1,0 +1,1 @@
+"""Stores that outlive the process: orders, events, leases and keys on SQL."""

@@ -1,0 +1,193 @@
+"""Commit many callers' operations in one transaction.
+
+A commit that must reach the disk takes about as long for one row as for hundreds. So callers put
+what they want done into a list and wait; one task takes what has gathered, runs it in one
+transaction in a worker thread, and wakes them. While the disk works, the next group gathers: with
+one caller a group is one operation, with a thousand it is hundreds, and nothing waits for a timer.
+
+An operation is a function of the connection. It looks first and raises one of our errors before it
+changes anything; then it alone is refused. If anything else goes wrong in a group, the transaction
+is undone: where the database is at fault (locked, disk full), all of the group are told
+``Unavailable``; where one operation is at fault, each is run again in a transaction of its own, so
+that only the culprit fails. The next group starts afresh in either case.
+
+Every wait ends: the list is bounded, a group is bounded, and an operation that has waited too long
+is not begun but told ``Unavailable``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+import anyio
+from anyio import to_thread
+
+from orderengine.errors import InvariantViolated, OrderEngineError, Unavailable
+from orderengine.storage.connections import execute_when_free
+
+__all__ = ["GroupCommit"]
+
+T = TypeVar("T")
+Operation = Callable[[sqlite3.Connection], T]
+
+GROUP_MAX = 512
+"""Operations a transaction: some 30 ms, so that another process soon has its turn."""
+_PATIENCE_S = 10.0
+
+
+class _Pending(Generic[T]):
+    """Hold one operation, then what became of it."""
+
+    __slots__ = ("_error", "_operation", "_result", "done", "until")
+
+    def __init__(self, operation: Operation[T], until: float) -> None:
+        self._operation = operation
+        self._result: tuple[T] | None = None
+        self._error: Exception | None = None
+        self.until = until
+        self.done = anyio.Event()
+
+    def attempt(self, db: sqlite3.Connection) -> None:
+        """Run the operation; being refused is a result."""
+        self._result = self._error = None
+        try:
+            self._result = (self._operation(db),)
+        except OrderEngineError as error:
+            self._error = error
+
+    def fail(self, error: Exception) -> None:
+        """Make this the outcome, whatever it was before."""
+        self._result, self._error = None, error
+
+    def outcome(self) -> T:
+        """Return or raise what became of the operation."""
+        if self._error is not None:
+            raise self._error
+        if self._result is None:
+            raise InvariantViolated("an operation was never run")
+        return self._result[0]
+
+
+class GroupCommit:
+    """Run operations on one connection, in groups.
+
+    Args:
+        db: in autocommit mode and with no busy timeout of its own; nobody else uses it.
+        capacity: how many operations may wait.
+        wait_s: how long a group waits while other processes write.
+    """
+
+    def __init__(self, db: sqlite3.Connection, *, capacity: int, wait_s: float) -> None:
+        self._db = db
+        self._wait_s = wait_s
+        self._capacity = capacity
+        self._pending: deque[_Pending[Any]] = deque()
+        self._work = anyio.Event()
+        self._is_closed = False
+        self._one_thread = anyio.CapacityLimiter(1)
+
+    async def run(self, operation: Operation[T], *, first: bool = False) -> T:
+        """Run an operation with others in one transaction; return once that is committed.
+
+        A caller that is cancelled while it waits has taken nothing back: the operation may still
+        be committed.
+
+        Args:
+            operation: looks before it writes.
+            first: do it before all that waits, for what must not be late.
+
+        Raises:
+            OrderEngineError: what the operation raised; it changed nothing.
+            Unavailable: the database cannot be written now, or too much waits. Where the disk
+                failed during the commit itself, it may have been stored all the same: look.
+            InvariantViolated: the database refused what no operation of ours should ask.
+        """
+        if self._is_closed:
+            raise Unavailable("the event store is closed")
+        if len(self._pending) >= self._capacity:
+            raise Unavailable(f"{self._capacity} writes wait for the database already")
+        pending = _Pending(operation, anyio.current_time() + _PATIENCE_S)
+        if first:
+            self._pending.appendleft(pending)
+        else:
+            self._pending.append(pending)
+        self._work.set()
+        await pending.done.wait()
+        return pending.outcome()
+
+    def close(self) -> None:
+        """Take no more operations, and let ``serve`` return once those that wait are done."""
+        self._is_closed = True
+        self._work.set()
+
+    async def serve(self) -> None:
+        """Commit group after group until ``close``, also while cancelled: callers wait for it."""
+        with anyio.CancelScope(shield=True):
+            try:
+                while self._pending or not self._is_closed:
+                    if not self._pending:
+                        self._work = anyio.Event()
+                        await self._work.wait()
+                        continue
+                    await self._commit_next()
+            finally:
+                self._is_closed = True
+                for pending in self._pending:
+                    pending.fail(Unavailable("the event store stopped"))
+                    pending.done.set()
+
+    async def _commit_next(self) -> None:
+        now, group = anyio.current_time(), list[_Pending[Any]]()
+        taken = [self._pending.popleft() for _ in range(min(GROUP_MAX, len(self._pending)))]
+        for pending in taken:
+            if pending.until < now:
+                pending.fail(Unavailable(f"the database was busy for {_PATIENCE_S:g} s"))
+            else:
+                group.append(pending)
+        try:
+            if group:
+                commit = partial(_commit, self._db, group, self._wait_s)
+                await to_thread.run_sync(commit, limiter=self._one_thread)
+        finally:
+            for pending in taken:
+                pending.done.set()
+
+
+def _commit(db: sqlite3.Connection, group: list[_Pending[Any]], wait_s: float) -> None:
+    """Run a group in one transaction; give every operation its outcome and raise nothing."""
+    try:
+        # A plain BEGIN could fail later, when it first writes.
+        execute_when_free(db, "BEGIN IMMEDIATE", wait_s)
+        for pending in group:
+            pending.attempt(db)
+        db.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        _roll_back(db)
+        for pending in group:
+            pending.fail(Unavailable(f"the database cannot be written: {error}"))
+    except Exception as error:  # noqa: BLE001  (the operation's caller gets it)
+        _roll_back(db)
+        if len(group) == 1:
+            group[0].fail(_explained(error))
+            return
+        for pending in group:
+            _commit(db, [pending], wait_s)
+
+
+def _explained(error: Exception) -> Exception:
+    if not isinstance(error, sqlite3.Error):
+        return error
+    explained = InvariantViolated(f"the database refused a write: {error}")
+    explained.__cause__ = error
+    return explained
+
+
+def _roll_back(db: sqlite3.Connection) -> None:
+    if db.in_transaction:  # some errors end the transaction by themselves
+        with suppress(sqlite3.Error):
+            db.execute("ROLLBACK")

@@ -1,0 +1,118 @@
+"""Read the database, one function a kind of question.
+
+Each is a single statement, or a second one that is asked only when the first found nothing, so no
+transaction is held and what is returned was all committed at one moment. A database that cannot be
+read raises ``Unavailable``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from orderengine.errors import Unavailable, UnknownOrder
+from orderengine.execution.ports import OpenOrder, Signed
+from orderengine.model.events import Event
+from orderengine.model.wire import decode_event
+from orderengine.storage.statements import URGENCY
+
+__all__ = ["claimable", "execution", "last", "log", "orders", "signed", "since"]
+
+_I64_MAX = 2**63 - 1
+_PRIORITY_OF = {urgency: priority for priority, urgency in URGENCY.items()}
+
+_LOG = "SELECT body FROM events WHERE order_id = ? AND seq >= ? ORDER BY seq"
+_KNOWN = "SELECT 1 FROM orders WHERE order_id = ?"
+_SIGNED = """
+    SELECT attempt, payload, last_valid_height, network_fee FROM signed_transactions
+    WHERE order_id = ? AND signature = ?"""
+_CLAIMABLE = """
+    SELECT order_id, priority FROM orders INDEXED BY orders_claimable
+    WHERE is_open = 1 AND lease_until_ms <= (SELECT ms FROM clock)
+    ORDER BY priority, number LIMIT ?"""
+_LAST = "SELECT number FROM events ORDER BY number DESC LIMIT 1"
+_SINCE = "SELECT number, body FROM events WHERE number > ? ORDER BY number LIMIT ?"
+_EXECUTION = "SELECT body FROM chain WHERE signature = ?"
+_ORDERS = {
+    None: """
+    SELECT number, order_id FROM orders INDEXED BY orders_of_user
+    WHERE user = ? AND number < ? ORDER BY number DESC LIMIT ?""",
+    True: """
+    SELECT number, order_id FROM orders INDEXED BY orders_of_user_open
+    WHERE user = ? AND number < ? AND is_open = 1 ORDER BY number DESC LIMIT ?""",
+    False: """
+    SELECT number, order_id FROM orders INDEXED BY orders_of_user
+    WHERE user = ? AND number < ? AND is_open = 0 ORDER BY number DESC LIMIT ?""",
+}
+
+
+def _rows(db: sqlite3.Connection, query: str, *values: object) -> list[Any]:
+    try:
+        return db.execute(query, values).fetchall()
+    except sqlite3.OperationalError as error:
+        raise Unavailable(f"the database cannot be read: {error}") from error
+
+
+def _within(number: int) -> int:
+    """Return a number that SQLite can hold; as a limit, one that does not mean "all"."""
+    return min(max(number, 0), _I64_MAX)
+
+
+def log(db: sqlite3.Connection, order_id: str, from_seq: int) -> Sequence[Event]:
+    """Return an order's log from ``from_seq`` on. Raises ``UnknownOrder``."""
+    rows = _rows(db, _LOG, order_id, _within(from_seq))
+    if not rows and not _rows(db, _KNOWN, order_id):
+        raise UnknownOrder(order_id)
+    return tuple(decode_event(body) for (body,) in rows)
+
+
+def signed(db: sqlite3.Connection, order_id: str, signature: str) -> Signed:
+    """Return a stored transaction. Raises ``UnknownOrder``."""
+    for attempt, payload, height, fee in _rows(db, _SIGNED, order_id, signature):
+        return Signed(
+            order_id=order_id,
+            attempt=attempt,
+            signature=signature,
+            payload=payload,
+            last_valid_height=height,
+            network_fee=fee,
+        )
+    raise UnknownOrder(order_id)
+
+
+def claimable(db: sqlite3.Connection, limit: int) -> Sequence[OpenOrder]:
+    """Return open orders without a lease, urgent ones first, then as they were accepted.
+
+    Looks at those that are held in between: some 60 µs a thousand.
+    """
+    rows = _rows(db, _CLAIMABLE, _within(limit))
+    return [OpenOrder(order_id=found, priority=_PRIORITY_OF[level]) for found, level in rows]
+
+
+def orders(
+    db: sqlite3.Connection, user: str, before: int | None, limit: int, is_open: bool | None
+) -> Sequence[tuple[int, str]]:
+    """Return numbers and ids of a user's orders, the newest first."""
+    below = _I64_MAX if before is None else _within(before)
+    return _rows(db, _ORDERS[is_open], user, below, _within(limit))
+
+
+def last(db: sqlite3.Connection) -> int:
+    """Return the number of the event that was stored last, 0 if there is none."""
+    for (number,) in _rows(db, _LAST):
+        return int(number)
+    return 0
+
+
+def since(db: sqlite3.Connection, number: int, limit: int) -> Sequence[tuple[int, Event]]:
+    """Return the events stored after one, with their numbers."""
+    rows = _rows(db, _SINCE, _within(number), _within(limit))
+    return [(stored, decode_event(body)) for stored, body in rows]
+
+
+def execution(db: sqlite3.Connection, signature: str) -> bytes | None:
+    """Return what the simulated chain did with a signature, or None if it did nothing."""
+    for (body,) in _rows(db, _EXECUTION, signature):
+        return bytes(body)
+    return None
