@@ -41,9 +41,9 @@ class FeeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class LandingConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Describe how a sent transaction reaches a block, and when it never does."""
 
-    model: Literal["delay", "slots"] = "delay"
+    model: Literal["delay", "slots", "instant"] = "delay"
     """``delay``: lands in the first slot that begins after a drawn delay; ``slots``: lands a
-    geometric number of slots after the one it is sent in."""
+    geometric number of slots after the one it is sent in; ``instant``: lands as it is sent."""
     delay: LatencyConfig = LatencyConfig(model="lognormal", median="2000ms", sigma=0.42)
     """With waiting for the next slot's start, 6 slots in the median, as measured; the spread makes
     the p90 until confirmation that of 188 measured transfers (p50 3,225, p90 4,663 ms)."""
@@ -51,6 +51,8 @@ class LandingConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Of ``slots``: the chance to land in the next slot, and in each one after it."""
     drop_rate: float = 0.1
     """Chance that one sending is lost on its way. Assumption: no source gives a rate."""
+    fail_rate: float = 0.0
+    """Chance that a transaction which lands fails, whatever it asks; for trying out failures."""
     drop_notice: Duration = "0ms"
     """If above 0, a lost transaction is reported dead after this time, and can land no more. Solana
     gives no such notice; it stands for simple models that retry after a fixed wait."""
@@ -62,6 +64,7 @@ class LandingConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         check("slots_p", self.slots_p, 0 < self.slots_p <= 1, "above 0 and at most 1")
         check("drop_rate", self.drop_rate, 0 <= self.drop_rate < 1, "from 0 to below 1")
+        check("fail_rate", self.fail_rate, 0 <= self.fail_rate <= 1, "from 0 to 1")
         duration_ns("drop_notice", self.drop_notice)
         blocks = self.blockhash_blocks
         check("blockhash_blocks", blocks, 1 <= blocks <= 100_000, "from 1 to 100000 blocks")

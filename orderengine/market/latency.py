@@ -15,10 +15,14 @@ from msgspec import Struct
 from orderengine.market.draws import Draws
 from orderengine.market.fields import Duration, check, duration_ns
 
-__all__ = ["LatencyConfig", "LatencyModel", "latency_model"]
+__all__ = ["LatencyConfig", "LatencyModel", "LatencyOf", "latency_model"]
 
 LatencyModel = Callable[[int, int], int]
 """Return a latency in ns for an order key and a count."""
+
+
+LatencyOf = Callable[["LatencyConfig", str], LatencyModel]
+"""Return the latency of a description, drawn under the name of a concern."""
 
 
 class LatencyConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -19,14 +19,18 @@ from msgspec import Struct
 
 from orderengine.errors import InvalidAmount, Rejected, WrongPair
 from orderengine.market.config import MarketConfig
-from orderengine.market.draws import Draws
+from orderengine.market.draws import Draws, key_of
 from orderengine.market.fields import amount_of, duration_ns
 from orderengine.market.ledger import Ledger
 from orderengine.market.prices import PricePath
 from orderengine.model.amounts import U64_MAX, format_amount
+from orderengine.model.order import Mode, Order
 from orderengine.pools import Direction, Pool, tokens_of
 
 __all__ = ["Execution", "SwapLeg", "Transaction", "World", "encode_transaction"]
+
+_FEES_LAMPORTS = 10_000_000
+"""0.01 SOL an order: the fees of a hundred attempts at 100,000 lamports."""
 
 _TREASURY = 2**100
 """What the arbitrageur and the other traders each hold of a token: more than they can ever need,
@@ -97,28 +101,37 @@ class World:
         pools: the opened pools.
         path: the outside price.
         start_ns: the instant at which slot 0 begins, nanoseconds since the Unix epoch.
+        first_slot: the slot in which the world opens; block heights count as if none before it had
+            been skipped.
+        has_faucet: whether users are given what their transactions need as these land, in place of
+            being funded before.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (made in two places)
         self,
         config: MarketConfig,
         seed: int,
         pools: Sequence[Pool],
         path: PricePath,
         start_ns: int,
+        *,
+        first_slot: int = 0,
+        has_faucet: bool = False,
     ) -> None:
         self.base = config.base
         self.quote = config.quote
         self.start_ns = start_ns
         self.slot_ns = duration_ns("slot", config.slot)
-        self.slot = 0
-        self._next_slot_ns = start_ns + self.slot_ns
-        self.height = 0
+        self.slot = self.height = first_slot
+        self._next_slot_ns = start_ns + (first_slot + 1) * self.slot_ns
         self.pools: dict[str, Pool] = {pool.address: pool for pool in pools}
         self.ledger = Ledger()
         self.executions: dict[str, Execution] = {}
         self._path = path
-        self.price_x64 = path.price_x64(0, start_ns)
+        self.price_x64 = path.price_x64(first_slot, self.slot_start_ns(first_slot))
+        self._has_faucet = has_faucet
+        self._fail_rate = config.landing.fail_rate
+        self._draw_fail = Draws(seed, "landing/fail")
         self._arbitrage = config.arbitrage
         self._flow = config.flow
         self._flow_median = amount_of("flow.size_median", config.flow.size_median, config.base)
@@ -151,6 +164,31 @@ class World:
         """Let a transaction reach the leader of a later slot."""
         entry = (-_decode_bid(signed).unit_price, signature, signed)
         self._due.setdefault(max(slot, self.slot + 1), []).append(entry)
+
+    def land(self, signature: str, signed: bytes, now_ns: int) -> None:
+        """Let a transaction execute at once, outside of any slot's order."""
+        self._land(signature, _decode(signed), now_ns, now_ns // 1_000_000_000)
+
+    def forget(self, before_slot: int) -> None:
+        """Drop executions of earlier slots; ask it only where no copy of them can land any more."""
+        while self.executions:
+            signature = next(iter(self.executions))
+            if self.executions[signature].slot >= before_slot:
+                return
+            del self.executions[signature]
+
+    def fund(self, order: Order) -> None:
+        """Give the user what the order may cost, and lamports for every attempt's fee.
+
+        An order that fixes its output may cost twice its worth at the outside price.
+        """
+        needed = order.amount
+        if order.mode is Mode.EXACT_OUT:
+            worth = order.amount * self.reference_price_x64(order.buy, order.sell)
+            needed = 2 * worth // 2**64 + 1
+        self.ledger.issue(order.user, order.sell, needed)
+        if "SOL" in (order.sell, order.buy):
+            self.ledger.issue(order.user, "SOL", _FEES_LAMPORTS)
 
     def is_expired(self, last_valid_height: int) -> bool:
         """Return whether a transaction with this limit can land no more."""
@@ -224,9 +262,21 @@ class World:
         if self.height > transaction.last_valid_height:
             return
         user, fee = transaction.user, transaction.network_fee
+        if self._has_faucet:
+            self.ledger.issue(user, self._tokens_of(transaction)[0], transaction.amount_in_max)
+            self.ledger.issue(user, "SOL", fee)
         if fee > 0 and self.ledger.balance(user, "SOL") < fee:
             return  # nobody to charge: the leader leaves it out, and it expires
-        execution = self._execute(transaction, now_ns, now_s)
+        if self._draw_fail.happens(self._fail_rate, key_of(signature)):
+            execution = Execution(
+                slot=self.slot,
+                landed_at_ns=now_ns,
+                reference_price_x64=self.reference_price_x64(*self._tokens_of(transaction)),
+                code="SIMULATED_FAILURE",
+                reason="the simulated chain was told to fail some transactions",
+            )
+        else:
+            execution = self._execute(transaction, now_ns, now_s)
         if fee > 0:
             self.ledger.pay(user, "validators", "SOL", fee)
         self.executions[signature] = execution

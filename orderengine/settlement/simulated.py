@@ -11,11 +11,11 @@ from hashlib import blake2b
 
 from orderengine.errors import InvalidAmount, InvalidRequest
 from orderengine.execution.ports import Clock, Landed, Lapsed, Outcome, Reverted, Signed, SwapPlan
-from orderengine.market.config import LandingConfig
+from orderengine.market.config import LandingConfig, MarketConfig
 from orderengine.market.draws import Draws, key_of
 from orderengine.market.fees import COMPUTE_UNITS, Fees
 from orderengine.market.fields import duration_ns
-from orderengine.market.latency import LatencyModel
+from orderengine.market.latency import LatencyModel, LatencyOf
 from orderengine.market.world import Execution, SwapLeg, Transaction, World, encode_transaction
 from orderengine.model.amounts import U64_MAX
 from orderengine.model.order import Leg, Mode, Order
@@ -64,6 +64,23 @@ class SimulatedSettlement:
         delay: of landing model ``delay``: from sending to reaching a leader.
         confirm: from landing to knowing it.
     """
+
+    @classmethod
+    def of(
+        cls, market: MarketConfig, *, world: World, clock: Clock, seed: int, latency: LatencyOf
+    ) -> SimulatedSettlement:
+        """Return the settlement that a market's description asks for."""
+        landing = market.landing
+        return cls(
+            world=world,
+            clock=clock,
+            seed=seed,
+            landing=landing,
+            fees=Fees(market.fees),
+            build=latency(market.build_latency, "latency/build"),
+            delay=latency(landing.delay, "latency/landing"),
+            confirm=latency(landing.confirm, "latency/confirm"),
+        )
 
     def __init__(  # noqa: PLR0913  (wired once, by name)
         self,
@@ -145,6 +162,9 @@ class SimulatedSettlement:
         if self._draw_drop.happens(self._landing.drop_rate, key, k):
             if self._drop_notice_ns > 0 and sent.lands_at_slot is None:
                 sent.dead_at_ns = now_ns + self._drop_notice_ns
+            return
+        if self._landing.model == "instant":
+            world.land(signature, signed.payload, now_ns)
             return
         if self._landing.model == "slots":
             slot = world.slot + self._draw_slots.geometric(self._landing.slots_p, key, k)

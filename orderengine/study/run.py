@@ -18,7 +18,6 @@ from orderengine.market.draws import Draws
 from orderengine.market.fields import FieldError
 from orderengine.market.world import World
 from orderengine.model.events import Event
-from orderengine.model.order import Mode, Order
 from orderengine.model.wire import event_log_sha256
 from orderengine.study.files import file_sha256
 from orderengine.study.orders import OrderSource, arrival_times
@@ -158,25 +157,10 @@ class _Run:
             now_ns = clock.now_ns()
             world.advance(now_ns)
             order = source.make(number, world.price_x64, now_ns)
-            self._fund(order)
+            world.fund(order)
             await engine.submit(order)
             if draw_cancel.happens(study.order.cancel_share, number):
                 group.start_soon(cancel_later, order.order_id, number)
-
-    def _fund(self, order: Order) -> None:
-        """Give the user what the order may cost, and lamports for every attempt's fee.
-
-        An order that fixes its output may cost twice its worth at the outside price.
-        """
-        ledger, world = self._world.ledger, self._world
-        needed = order.amount
-        if order.mode is Mode.EXACT_OUT:
-            needed = (
-                2 * order.amount * world.reference_price_x64(order.buy, order.sell) // 2**64 + 1
-            )
-        ledger.issue(order.user, order.sell, needed)
-        if "SOL" in (order.sell, order.buy):
-            ledger.issue(order.user, "SOL", _FEES_LAMPORTS)
 
     def _require_one_end(self, logs: list[list[Event]]) -> None:
         """Check that every order is there and ended exactly once, at the end of its log."""
@@ -186,10 +170,6 @@ class _Run:
             ends = [event.seq for event in log if event.status.is_terminal]
             if ends != [len(log)] or [event.seq for event in log] != [*range(1, len(log) + 1)]:
                 raise InvariantViolated(f"order {log[0].order_id} ended at {ends} of {len(log)}")
-
-
-_FEES_LAMPORTS = 10_000_000
-"""0.01 SOL an order: the fees of a hundred attempts at 100,000 lamports."""
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -18,7 +18,6 @@ from orderengine.execution.queue import MemoryQueue
 from orderengine.execution.workers import Workers
 from orderengine.market.config import MarketConfig
 from orderengine.market.draws import Draws
-from orderengine.market.fees import COMPUTE_UNITS, Fees
 from orderengine.market.fields import FieldError, duration_ns, price_of
 from orderengine.market.latency import LatencyConfig, LatencyModel, latency_model
 from orderengine.market.pools import open_pool
@@ -26,14 +25,13 @@ from orderengine.market.prices import Gbm, PricePath, to_x64
 from orderengine.market.world import World
 from orderengine.model.events import Event
 from orderengine.model.instants import parse_rfc3339, rfc3339
-from orderengine.model.order import Priority
 from orderengine.model.tokens import Token, token
 from orderengine.pools import Pool
 from orderengine.routing.choose import ROUTERS
 from orderengine.settlement.simulated import SimulatedSettlement
 from orderengine.study.files import read_latencies, read_prices
 from orderengine.study.scenario import EngineConfig, Scenario
-from orderengine.venues.simulated import SimulatedPrices, SimulatedVenue, one_pool_an_order
+from orderengine.venues.simulated import SimulatedPrices, simulated_venues
 
 __all__ = ["Wired", "build_policy", "build_world", "latency_of", "wire"]
 
@@ -124,25 +122,20 @@ def build_policy(config: EngineConfig) -> ExecutionPolicy:
 def wire(scenario: Scenario, world: World, clock: Clock, observe: Callable[[Event], None]) -> Wired:
     """Join engine and world by their ports."""
     market, seed = scenario.market, scenario.seed
-    fees = Fees(market.fees)
     prices = SimulatedPrices(world, clock)
-    landing = market.landing
-    settlement = SimulatedSettlement(
-        world=world,
-        clock=clock,
-        seed=seed,
-        landing=landing,
-        fees=fees,
-        build=latency_of(market.build_latency, seed, "latency/build"),
-        delay=latency_of(landing.delay, seed, "latency/landing"),
-        confirm=latency_of(landing.confirm, seed, "latency/confirm"),
+
+    def latency(config: LatencyConfig, concern: str) -> LatencyModel:
+        return latency_of(config, seed, concern)
+
+    settlement = SimulatedSettlement.of(
+        market, world=world, clock=clock, seed=seed, latency=latency
     )
     store = MemoryEventStore(clock)
     journal = Journal(store, clock, observe)
     queue = MemoryQueue(capacity=scenario.orders)
     executor = Executor(
         clock=clock,
-        venues=_venues(market, seed, world, clock, fees),
+        venues=simulated_venues(market, world=world, clock=clock, seed=seed, latency=latency),
         settlement=settlement,
         prices=prices,
         store=store,
@@ -158,27 +151,3 @@ def wire(scenario: Scenario, world: World, clock: Clock, observe: Callable[[Even
     deadlines = Deadlines(journal=journal, clock=clock, prices=prices)
     engine = Engine(clock=clock, journal=journal, queue=queue, prices=prices, deadlines=deadlines)
     return Wired(world, store, engine, workers, deadlines)
-
-
-def _venues(
-    market: MarketConfig, seed: int, world: World, clock: Clock, fees: Fees
-) -> list[SimulatedVenue]:
-    """Return one venue a program, in the order in which the pools first name it."""
-    names = [pool.name for pool in market.pools]
-    only = None
-    if market.quote_pools == "one":
-        only = one_pool_an_order(names, Draws(seed, "quote/pool"))
-    return [
-        SimulatedVenue(
-            venue,
-            [pool.name for pool in market.pools if pool.venue == venue],
-            world=world,
-            clock=clock,
-            latency=latency_of(market.quote_latency, seed, f"latency/quote/{venue}"),
-            network_fees={
-                priority: fees.network_fee(priority, COMPUTE_UNITS[venue]) for priority in Priority
-            },
-            only=only,
-        )
-        for venue in dict.fromkeys(pool.venue for pool in market.pools)
-    ]

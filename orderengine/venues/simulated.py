@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from orderengine.errors import Rejected, WrongPair
 from orderengine.execution.ports import Clock
+from orderengine.market.config import MarketConfig
 from orderengine.market.draws import Draws, key_of
-from orderengine.market.latency import LatencyModel
+from orderengine.market.fees import COMPUTE_UNITS, Fees
+from orderengine.market.latency import LatencyModel, LatencyOf
 from orderengine.market.world import World
 from orderengine.model.order import Declined, Mode, Order, Priority, Quote
 from orderengine.pools import Pool, direction_of
 
-__all__ = ["SimulatedPrices", "SimulatedVenue", "one_pool_an_order"]
+__all__ = ["SimulatedPrices", "SimulatedVenue", "one_pool_an_order", "simulated_venues"]
 
 
 class SimulatedPrices:
@@ -126,3 +128,27 @@ def one_pool_an_order(pools: Sequence[str], draws: Draws) -> Callable[[int], str
     """Return an ``only`` under which each order is quoted by one pool, drawn for it."""
     count = len(pools)
     return lambda key: pools[draws.u64(key) % count]
+
+
+def simulated_venues(
+    market: MarketConfig, *, world: World, clock: Clock, seed: int, latency: LatencyOf
+) -> list[SimulatedVenue]:
+    """Return one venue a program, in the order in which the pools first name it."""
+    names, fees = [pool.name for pool in market.pools], Fees(market.fees)
+    only = None
+    if market.quote_pools == "one":
+        only = one_pool_an_order(names, Draws(seed, "quote/pool"))
+    return [
+        SimulatedVenue(
+            venue,
+            [pool.name for pool in market.pools if pool.venue == venue],
+            world=world,
+            clock=clock,
+            latency=latency(market.quote_latency, f"latency/quote/{venue}"),
+            network_fees={
+                priority: fees.network_fee(priority, COMPUTE_UNITS[venue]) for priority in Priority
+            },
+            only=only,
+        )
+        for venue in dict.fromkeys(pool.venue for pool in market.pools)
+    ]
