@@ -18,6 +18,7 @@ from orderengine.model.order import Leg, Mode, Order, Priority, Quote, Route
 from orderengine.model.tokens import Token, token
 
 if TYPE_CHECKING:
+    from orderengine.study.live import Client
     from orderengine.study.result import Result
     from orderengine.study.run import scenario, simulate
     from orderengine.study.scenario import Scenario
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Client",
     "Event",
     "Leg",
     "Mode",
@@ -49,6 +51,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Client": "orderengine.study.live",
     "Result": "orderengine.study.result",
     "Scenario": "orderengine.study.scenario",
     "scenario": "orderengine.study.run",
@@ -57,7 +60,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> object:
-    """Load what studies need when it is first asked for."""
+    """Load what studies and clients need when it is first asked for."""
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(import_module(_LAZY[name]), name)

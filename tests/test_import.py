@@ -31,6 +31,7 @@ EXTRAS = (
     "tqdm",
     "uvicorn",
     "vl_convert",
+    "websockets",
 )
 
 
@@ -78,6 +79,7 @@ def test_lazy_names_resolve_in_a_fresh_interpreter() -> None:
     program = (
         "import orderengine as oe\n"
         "assert callable(oe.simulate) and callable(oe.scenario)\n"
+        "assert callable(oe.Client.load)\n"
         "assert oe.Scenario().orders == 5000 and oe.Result.__name__ == 'Result'\n"
         "assert oe.amount('1.5', 'SOL') == 1500000000\n"
         "from orderengine import simulate, Scenario\n"

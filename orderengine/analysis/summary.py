@@ -121,14 +121,15 @@ def _seconds(table: pl.DataFrame) -> float:
     return (end_ns - begin_ns) / 1e9
 
 
-def render_summary(summary: Summary) -> str:
+def render_summary(summary: Summary, clock: str = "virtual time") -> str:
     """Return the summary as plain text of at most 80 columns and 30 lines, without a last line end.
 
-    Figures that no order gives show as a dash; statuses that no order has are left out.
+    Figures that no order gives show as a dash; statuses that no order has are left out. ``clock``
+    says which time the seconds are of.
     """
     seconds = number(summary.virtual_seconds, 3)
     head = (
-        f"{count(summary.orders, 'order')} in {seconds} s of virtual time, "
+        f"{count(summary.orders, 'order')} in {seconds} s of {clock}, "
         f"at most {summary.in_flight_max:,} open at once"
     )
     lines = [head, ""]

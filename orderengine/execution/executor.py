@@ -108,6 +108,7 @@ class Executor:
                     case Settle():
                         if signed is None or signed.signature != step.submitted.signature:
                             signed = await self._store.signed(order_id, step.submitted.signature)
+                            await self._send(signed)  # whoever held the order may not have
                         until_ns = self._clock.now_ns() + self._policy.resend_ns
                         outcome = await self._settlement.outcome(signed, until_ns)
                         if outcome is None:
@@ -124,6 +125,22 @@ class Executor:
                 elif event is not None:
                     state = await self._journal.record(state, event, fence=fence)
             except (SequenceConflict, UnknownOrder) as error:
+                state = await self._reread(state, error)
+        return state
+
+    async def give_up(self, order_id: str, fence: int) -> OrderState:
+        """End an order that no worker can carry, and return its state.
+
+        An order whose transaction is out is left as it is: only that one's fate may end it.
+
+        Raises:
+            LeaseLost: another worker holds the order now.
+        """
+        state = await self._journal.load(order_id)
+        while not state.is_terminal and state.submitted is None:
+            try:
+                state = await self._journal.record(state, self._given_up(state), fence=fence)
+            except SequenceConflict as error:
                 state = await self._reread(state, error)
         return state
 
@@ -304,6 +321,16 @@ class Executor:
             reason=reason,
             retry_at_ns=now_ns + wait_ns,
             network_fee=network_fee,
+        )
+
+    def _given_up(self, state: OrderState) -> Event:
+        return Failed(
+            order_id=state.order_id,
+            seq=state.seq + 1,
+            at_ns=self._clock.now_ns(),
+            code="GIVEN_UP",
+            reason="every worker that took the order up stopped before its end",
+            reference_price_x64=self._price(state.order),
         )
 
     def _price(self, order: Order) -> int:

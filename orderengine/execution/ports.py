@@ -237,7 +237,7 @@ class WorkQueue(Protocol):
         """Raise ``QueueFull`` if the lane holds its capacity."""
 
     async def put(self, priority: Priority, order_id: str) -> None:
-        """Add a wake-up, waiting for room; drops it once the queue is closed."""
+        """Add a wake-up, waiting for room; drops one that waits already, and all once closed."""
 
     async def get(self) -> str | None:
         """Return the next order id, waiting for one; None once the queue is closed."""

@@ -3,6 +3,9 @@
 Of sixteen ids handed out, the first look is at urgent thirteen times, at normal twice and at bulk
 once; a look that finds its lane empty goes on in the order urgent, normal, bulk. So urgent orders
 hardly wait behind others, and a flood of them cannot starve bulk.
+
+An id that waits already is not added again: it will be handed out anyway, and whoever wakes workers
+by scanning for open orders may do so as often as it likes.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ class MemoryQueue:
         self._lanes: dict[Priority, deque[str]] = {lane: deque() for lane in _LANES}
         self._ids = anyio.Semaphore(0, fast_acquire=True)
         self._room = {lane: anyio.Semaphore(capacity, fast_acquire=True) for lane in _LANES}
+        self._waiting: set[str] = set()
         self._turn = 0
         self._closed = False
 
@@ -48,12 +52,18 @@ class MemoryQueue:
             raise QueueFull(priority, self._capacity)
 
     async def put(self, priority: Priority, order_id: str) -> None:
-        """Add an id, waiting for room in its lane; once the queue is closed it is dropped."""
+        """Add an id, waiting for room in its lane; drops one that waits already.
+
+        Once the queue is closed every id is dropped.
+        """
+        if order_id in self._waiting:
+            return
         room = self._room[priority]
         await room.acquire()
-        if self._closed:
+        if self._closed or order_id in self._waiting:  # it may have come in meanwhile
             room.release()  # for the next who waits
             return
+        self._waiting.add(order_id)
         self._lanes[priority].append(order_id)
         self._ids.release()
 
@@ -65,7 +75,9 @@ class MemoryQueue:
             return None
         lane = self._take_turn()
         self._room[lane].release()
-        return self._lanes[lane].popleft()
+        order_id = self._lanes[lane].popleft()
+        self._waiting.discard(order_id)
+        return order_id
 
     def close(self) -> None:
         """Let every ``get`` return None and every ``put`` return.

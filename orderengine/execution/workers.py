@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import anyio
@@ -25,9 +26,18 @@ class Workers:
         executor: does the work.
         count: how many orders are executed at once; a worker that waits costs only memory.
         name: prefix of the workers' names in the log.
+        renew_s: how often the leases of the orders at hand are renewed, seconds; None where leases
+            last for ever.
+        on_error: told of an order and of the unexpected error that it met; its lease is released
+            and the worker goes on. None lets such an error end the workers, which is right in a
+            study: it is a mistake in the user's own function, and must not be buried under
+            thousands of failed orders.
+        claims_max: an order that was claimed more often is given up, so that one that kills every
+            process that takes it does not go on for ever. Claims after a release count too: leave
+            it well above what restarts need.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what a study leaves out, a service needs)
         self,
         *,
         queue: WorkQueue,
@@ -35,12 +45,20 @@ class Workers:
         executor: Executor,
         count: int,
         name: str = "worker",
+        renew_s: float | None = None,
+        on_error: Callable[[str, Exception], None] | None = None,
+        claims_max: int | None = None,
     ) -> None:
         self._queue = queue
         self._store = store
         self._executor = executor
         self._count = count
         self._name = name
+        self._renew_s = renew_s
+        self._on_error = on_error
+        self._claims_max = claims_max
+        self._leases: dict[str, tuple[str, int]] = {}
+        """The order and the fence that a worker holds; two workers may be woken for one order."""
         self._scope: anyio.CancelScope | None = None
         self._idle: anyio.Event | None = None
 
@@ -50,8 +68,12 @@ class Workers:
         try:
             with anyio.CancelScope() as self._scope:
                 async with anyio.create_task_group() as group:
-                    for index in range(self._count):
-                        group.start_soon(self._work, f"{self._name}-{index}")
+                    if self._renew_s is not None:
+                        group.start_soon(self._renew, self._renew_s)
+                    async with anyio.create_task_group() as team:
+                        for index in range(self._count):
+                            team.start_soon(self._work, f"{self._name}-{index}")
+                    group.cancel_scope.cancel()  # nothing is left to renew
         finally:
             self._idle.set()
 
@@ -66,24 +88,29 @@ class Workers:
         await self._idle.wait()
 
     async def _work(self, worker: str) -> None:
-        """Take order after order; where something is unavailable, try the same one again later.
-
-        Any other error is nobody's to handle here, and ends the workers: in a study it is a mistake
-        in the user's own function, which must not be buried under thousands of failed orders.
-        """
+        """Take order after order; where something is unavailable, try the same one again later."""
         pause_s, order_id = _PAUSE_S_MIN, await self._queue.get()
         while order_id is not None:
             fence, is_available = None, True
             try:
                 fence = await self._store.claim(order_id, worker)
                 if fence is not None:  # else another worker has it, or it has ended
-                    await self._executor.execute(order_id, worker, fence)
+                    if self._renew_s is not None:
+                        self._leases[worker] = (order_id, fence)
+                    if not (self._is_hopeless(fence) and await self._gave_up(order_id, fence)):
+                        await self._executor.execute(order_id, worker, fence)
                     fence = None  # the lease of an order that has ended is over
             except (LeaseLost, UnknownOrder):
                 pass  # it goes on with the worker that took it over, or it is gone
             except Unavailable:
                 is_available = False
+            except Exception as error:
+                if self._on_error is None:
+                    raise
+                self._on_error(order_id, error)
+                fence = None  # not given back: it is tried again when its lease has run out
             finally:
+                self._leases.pop(worker, None)
                 if fence is not None:
                     await self._release(order_id, fence)
             if is_available:
@@ -91,6 +118,21 @@ class Workers:
             else:
                 await anyio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _PAUSE_S_MAX)
+
+    def _is_hopeless(self, fence: int) -> bool:
+        return self._claims_max is not None and fence > self._claims_max
+
+    async def _gave_up(self, order_id: str, fence: int) -> bool:
+        """End the order, or return False: its transaction is out and must be settled."""
+        return (await self._executor.give_up(order_id, fence)).is_terminal
+
+    async def _renew(self, period_s: float) -> None:
+        """Prolong the leases at hand every period; one renewal that fails leaves it to the next."""
+        while True:
+            await anyio.sleep(period_s)
+            if self._leases:
+                with anyio.move_on_after(period_s), suppress(Unavailable):
+                    await self._store.renew(dict(self._leases.values()))
 
     async def _release(self, order_id: str, fence: int) -> None:
         with anyio.move_on_after(_RELEASE_S_MAX, shield=True), suppress(Unavailable):

@@ -6,7 +6,13 @@ from orderengine.market.fields import duration_ns
 from orderengine.market.latency import LatencyConfig
 from orderengine.study.scenario import Scenario
 
-__all__ = ["assumptions_of", "sentence_of"]
+__all__ = ["LIVE_ASSUMPTION", "assumptions_of", "live_sentence_of", "sentence_of"]
+
+LIVE_ASSUMPTION = (
+    "The market and the engine are the service's own; the scenario gave only the orders, when they "
+    "arrive, and the price at which they were sized."
+)
+"""What a live run takes for granted."""
 
 
 def sentence_of(scenario: Scenario) -> str:
@@ -19,6 +25,12 @@ def sentence_of(scenario: Scenario) -> str:
         f"{scenario.orders:,} orders of {market.base}/{market.quote}, routed over {pools} of "
         f"{len(venues)} program{'s' * (len(venues) != 1)}, executed in virtual time on {prices}."
     )
+
+
+def live_sentence_of(scenario: Scenario) -> str:
+    """Return one sentence that says what was put to a live service."""
+    market = scenario.market
+    return f"{scenario.orders:,} orders of {market.base}/{market.quote}, put to a live service."
 
 
 def assumptions_of(scenario: Scenario) -> list[str]:

@@ -45,8 +45,10 @@ class Progress:
             self._close()
 
 
-def progress_of(wanted: bool | Callable[[int, int], None] | None, total: int) -> Progress:
-    """Return the progress that ``simulate`` was asked for; None means where somebody watches."""
+def progress_of(
+    wanted: bool | Callable[[int, int], None] | None, total: int, doing: str = "simulating"
+) -> Progress:
+    """Return the progress that was asked for; None means where somebody watches."""
     if callable(wanted):
         return Progress(total, wanted)
     if wanted is None:
@@ -57,7 +59,7 @@ def progress_of(wanted: bool | Callable[[int, int], None] | None, total: int) ->
         warnings.simplefilter("ignore")  # without ipywidgets tqdm falls back to text and says so
         from tqdm.auto import tqdm  # noqa: PLC0415  (part of the extra study)
 
-    bar: Any = tqdm(total=total, unit=" orders", desc="simulating", leave=False)
+    bar: Any = tqdm(total=total, unit=" orders", desc=doing, leave=False)
 
     def report(ended: int, _: int) -> None:
         bar.update(ended - bar.n)

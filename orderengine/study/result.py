@@ -19,7 +19,12 @@ from orderengine.analysis.targets import replacing
 from orderengine.errors import InvalidData, UnknownOrder
 from orderengine.model.events import Event
 from orderengine.model.wire import encode_lines
-from orderengine.study.assumptions import assumptions_of, sentence_of
+from orderengine.study.assumptions import (
+    LIVE_ASSUMPTION,
+    assumptions_of,
+    live_sentence_of,
+    sentence_of,
+)
 from orderengine.study.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
     from orderengine.analysis.plots import AnyChart
     from orderengine.analysis.summary import Summary
     from orderengine.analysis.timeline import Timeline
+    from orderengine.study.load_report import LoadReport
 
 __all__ = ["Plots", "Result", "in_time_order"]
 
@@ -39,7 +45,7 @@ def in_time_order(logs: list[list[Event]]) -> list[Event]:
 
 
 class Result:
-    """Hold one run of a scenario."""
+    """Hold one run of a scenario: in virtual time, or put to a live service."""
 
     def __init__(  # noqa: PLR0913  (a record, made in one place, by name)
         self,
@@ -51,6 +57,7 @@ class Result:
         peak_rss_mb: float,
         supply: dict[str, int],
         prices_sha256: str,
+        load: LoadReport | None = None,
     ) -> None:
         self.scenario = scenario
         self.logs = logs
@@ -58,12 +65,16 @@ class Result:
         self.event_log_sha256 = event_log_sha256
         """SHA-256 of ``events.jsonl``, the log that ``save`` writes."""
         self.cpu_seconds = cpu_seconds
-        """CPU time of the run, events recorded and hashed; without building the world."""
+        """CPU time of the run, events recorded and hashed; without building the world. Of a live
+        run: the client's own."""
         self.peak_rss_mb = peak_rss_mb
         self.supply = supply
-        """Base units issued of each token, all found again at the end in accounts and vaults."""
+        """Base units issued of each token, all found again at the end in accounts and vaults.
+        Empty for a live run, whose accounts the client does not see."""
         self.prices_sha256 = prices_sha256
-        """SHA-256 of the price file; empty if prices were drawn."""
+        """SHA-256 of the price file; empty if prices were drawn, or a live run."""
+        self.load = load
+        """What the client of a live run measured; None for a study."""
 
     @cached_property
     def orders(self) -> polars.DataFrame:
@@ -87,8 +98,13 @@ class Result:
 
     @property
     def virtual_seconds(self) -> float:
-        """From the first accepted order to the last end, in virtual time."""
+        """From the first accepted order to the last end, in virtual time or, live, real."""
         return self._summary.virtual_seconds
+
+    @property
+    def us_cpu_per_order(self) -> float:
+        """CPU time an order, in µs."""
+        return self.cpu_seconds / max(len(self.logs), 1) * 1e6
 
     def summary(self) -> Summary:
         """Return the headline figures; they print as a table."""
@@ -126,6 +142,7 @@ class Result:
             name: getattr(summary, name)
             for name in ("orders", "confirmed", "failed", "cancelled", "expired")
         }
+        load = {} if self.load is None else {"load": self.load.figures()}
         return ended | {
             "event_log_sha256": self.event_log_sha256,
             "latency_ms": summary.latency_ms,
@@ -135,11 +152,12 @@ class Result:
             "in_flight_max": summary.in_flight_max,
             "virtual_seconds": self.virtual_seconds,
             "cpu_seconds": round(self.cpu_seconds, 6),
-            "us_cpu_per_order": round(self.cpu_seconds / len(self.logs) * 1e6, 3),
+            "us_cpu_per_order": round(self.us_cpu_per_order, 3),
             "peak_rss_mb": round(self.peak_rss_mb, 1),
             "seed": self.scenario.seed,
             "scenario": self.scenario.name,
             "prices_sha256": self.prices_sha256,
+            **load,
         }
 
     def report(self, path: str | os.PathLike[str], command: str = "") -> Path:
@@ -156,20 +174,21 @@ class Result:
         scenario = self.scenario
         facts: dict[str, object] = {
             "seed": scenario.seed,
-            "virtual time": f"{self.virtual_seconds:,.3f} s",
+            self._clock: f"{self.virtual_seconds:,.3f} s",
             "CPU": f"{self.cpu_seconds:,.2f} s",
-            "CPU an order": f"{self.cpu_seconds / len(self.logs) * 1e6:,.0f} µs",
+            "CPU an order": f"{self.us_cpu_per_order:,.0f} µs",
         }
-        facts["conserved to the unit"] = ", ".join(self.supply)
+        if self.supply:
+            facts["conserved to the unit"] = ", ".join(self.supply)
         if self.prices_sha256:
             facts["prices"] = f"{Path(scenario.market.price.file).name}"
         return write_report(
             Path(path),
             title=f"Study {scenario.name}",
             facts=ReportFacts(
-                lead=sentence_of(scenario),
+                lead=self._lead,
                 facts=facts,
-                assumptions=assumptions_of(scenario),
+                assumptions=self._assumptions,
                 scenario_toml=scenario.to_toml(),
                 event_log_sha256=self.event_log_sha256,
                 command=command,
@@ -202,10 +221,22 @@ class Result:
             raise InvalidData(str(target), reason, "a folder that can be written") from None
         return target
 
+    @property
+    def _clock(self) -> str:
+        return "virtual time" if self.load is None else "real time"
+
+    @property
+    def _lead(self) -> str:
+        return sentence_of(self.scenario) if self.load is None else live_sentence_of(self.scenario)
+
+    @property
+    def _assumptions(self) -> list[str]:
+        return assumptions_of(self.scenario) if self.load is None else [LIVE_ASSUMPTION]
+
     def __str__(self) -> str:
         from orderengine.analysis.summary import render_summary  # noqa: PLC0415  (loads polars)
 
-        return render_summary(self._summary)
+        return render_summary(self._summary, self._clock)
 
     def __repr__(self) -> str:
         return f"<Result of {self.scenario.name}: {len(self.logs):,} orders>"
@@ -215,7 +246,7 @@ class Result:
             notebook_summary,
         )
 
-        return notebook_summary(self._summary, escape(sentence_of(self.scenario)))
+        return notebook_summary(self._summary, escape(self._lead))
 
 
 class Plots:

@@ -27,7 +27,7 @@ from orderengine.study.scenario import Scenario
 from orderengine.study.scenario_form import named_scenarios
 from orderengine.study.wiring import build_world, latency_of, wire
 
-__all__ = ["scenario", "simulate"]
+__all__ = ["first_error", "peak_rss_mb", "scenario", "simulate"]
 
 _CANCELLER = "cancel"
 
@@ -97,7 +97,7 @@ class _Run:
             try:
                 logs, began = virtualtime.run(self._main)
             except BaseExceptionGroup as group:
-                raise _first(group) from None
+                raise first_error(group) from None
         digest = event_log_sha256(in_time_order(logs))
         cpu_seconds = time.process_time() - began
         self._require_one_end(logs)
@@ -108,7 +108,7 @@ class _Run:
             logs=logs,
             event_log_sha256=digest,
             cpu_seconds=cpu_seconds,
-            peak_rss_mb=_peak_rss_mb(),
+            peak_rss_mb=peak_rss_mb(),
             supply=supply,
             prices_sha256=file_sha256(price.file) if price.model == "trace" else "",
         )
@@ -172,7 +172,7 @@ class _Run:
                 raise InvariantViolated(f"order {log[0].order_id} ended at {ends} of {len(log)}")
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the first error in a group of groups: orders of one instant often fail alike."""
     found: BaseException = group
     while isinstance(found, BaseExceptionGroup):
@@ -180,6 +180,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return found
 
 
-def _peak_rss_mb() -> float:
+def peak_rss_mb() -> float:
+    """Return the most memory that this process ever held, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -368,7 +368,7 @@ class Desk:
         self.count = count
         self.workers = self.hire("worker")
 
-    def hire(self, name: str) -> Workers:
+    def hire(self, name: str, **options: Any) -> Workers:
         """Return workers that have not begun."""
         return Workers(
             queue=self.queue,
@@ -376,6 +376,7 @@ class Desk:
             executor=self.executor,
             count=self.count,
             name=name,
+            **options,
         )
 
     def reopen_queue(self) -> None:

@@ -303,3 +303,87 @@ def test_under_cancellation_every_id_comes_out_once(
         assert sorted(filter(None, taken)) == sorted(put)
 
     run(main)
+
+
+def test_an_id_that_waits_already_is_dropped(run: Run) -> None:
+    """In whatever lane; once it has been handed out it may come again."""
+
+    async def main() -> None:
+        queue = MemoryQueue()
+        await queue.put(NORMAL, "n-0")
+        await queue.put(NORMAL, "n-1")
+        await queue.put(NORMAL, "n-0")
+        await queue.put(URGENT, "n-0")
+        assert [queue.depth(lane) for lane in (URGENT, NORMAL)] == [0, 2]
+        assert await _drain(queue, 2) == ["n-0", "n-1"]
+        await queue.put(NORMAL, "n-0")
+        assert await _drain(queue, 1) == ["n-0"]
+        with anyio.move_on_after(0.01) as waited:
+            await queue.get()
+        assert waited.cancelled_caught
+
+    run(main)
+
+
+def test_a_duplicate_takes_no_room(run: Run) -> None:
+    """Its writer does not wait, and whoever waits for room gets it."""
+
+    async def main() -> None:
+        queue = MemoryQueue(capacity=1)
+        await queue.put(NORMAL, "n-0")
+        with anyio.fail_after(1):
+            await queue.put(NORMAL, "n-0")
+        async with anyio.create_task_group() as group:
+            for order_id in ("n-1", "n-1", "n-2"):
+                group.start_soon(queue.put, NORMAL, order_id)
+                await soon()
+            assert await _drain(queue, 1) == ["n-0"]
+            await soon()
+            assert await _drain(queue, 1) == ["n-1"]
+            await soon()
+            taken = await _drain(queue, 1)
+            if taken == ["n-1"]:  # its writer found it handed out
+                await soon()
+                taken = await _drain(queue, 1)
+            assert taken == ["n-2"]
+
+    run(main)
+
+
+def test_of_two_who_wait_with_one_id_the_second_adds_nothing(run: Run) -> None:
+    """Both found the lane full; by the time the second has room, the id is there."""
+
+    async def main() -> None:
+        queue = MemoryQueue(capacity=2)
+        await _fill(queue, NORMAL, 2)
+        async with anyio.create_task_group() as group:
+            for _ in range(2):
+                group.start_soon(queue.put, NORMAL, "n-9")
+            await soon()
+            assert len(await _drain(queue, 2)) == 2
+        assert queue.depth(NORMAL) == 1
+        await _fill(queue, NORMAL, 1)
+        queue.require_room(BULK)
+        assert await _drain(queue, 2) == ["n-9", "normal-0"]
+        with anyio.fail_after(1):
+            await _fill(queue, NORMAL, 2)  # the room of the second was given back
+
+    run(main)
+
+
+@given(st.lists(st.integers(0, 5), max_size=40))
+def test_every_id_that_was_put_is_handed_out_after_it(run: Run, numbers: list[int]) -> None:
+    """Ids repeat, and are taken now and then: nobody who was woken for is forgotten."""
+
+    async def main() -> None:
+        queue = MemoryQueue()
+        owed: set[str] = set()
+        for number in numbers:
+            if number:
+                await queue.put(NORMAL, f"n-{number}")
+                owed.add(f"n-{number}")
+            elif owed:
+                owed.remove(str(await queue.get()))
+            assert queue.depth(NORMAL) == len(owed)
+
+    run(main)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import anyio
 import pytest
 from msgspec.structs import replace
 
 from orderengine import virtualtime
+from orderengine.errors import LeaseLost, Unavailable
+from orderengine.execution.reconciler import Reconciler
 from orderengine.execution.workers import Workers
-from orderengine.model.events import Claimed, Status
+from orderengine.model.events import Claimed, Failed, Status
 from orderengine.model.order import Order, Priority
 from tests.execution.fakes import (
+    LEASE_NS,
     MS,
     ORDER,
     PRICE_X64,
@@ -19,6 +24,7 @@ from tests.execution.fakes import (
     Desk,
     Script,
     ScriptedVenue,
+    quote,
     soon,
 )
 
@@ -338,3 +344,221 @@ def test_an_order_that_another_engine_accepted_is_executed() -> None:
 
     virtualtime.run(main)
     desk.require_sound()
+
+
+async def _employ(desk: Desk, team: Workers, for_s: float) -> None:
+    """Let a team and a reconciler run for a while."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(team.run)
+        group.start_soon(Reconciler(desk.store, desk.queue).run)
+        await anyio.sleep(for_s)
+        await team.drain(grace_s=0)
+        group.cancel_scope.cancel()
+
+
+def _claims(desk: Desk) -> int:
+    """Return how often the order was claimed."""
+    return desk.store._entry(ORDER.order_id).fence
+
+
+def _watch_renewals(desk: Desk, fails: int = 0) -> list[dict[str, int]]:
+    """Return the list that every renewal is noted in; the first ones find no store."""
+    renewals: list[dict[str, int]] = []
+    renew = desk.store.renew
+
+    async def watched(fences: Mapping[str, int]) -> None:
+        renewals.append(dict(fences))
+        if len(renewals) <= fails:
+            raise Unavailable("the database is away")
+        await renew(fences)
+
+    desk.store.renew = watched  # type: ignore[method-assign]
+    return renewals
+
+
+def test_leases_of_orders_at_hand_are_renewed_all_at_once() -> None:
+    """Orders that outlast their leases many times are claimed once, and renewed together."""
+    desk = Desk(cluster=Cluster(Script(after_ns=10 * SECOND)), count=3)
+    renewals = _watch_renewals(desk)
+
+    async def main() -> None:
+        await _submit_all(desk, 3)
+        await _employ(desk, desk.hire("w", renew_s=1.0), 15)
+
+    virtualtime.run(main)
+    assert renewals == [{"o-0": 1, "o-1": 1, "o-2": 1}] * 9
+    assert sum(isinstance(event, Claimed) for event in desk.observed) == 3
+    desk.require_sound()
+
+
+def test_a_lease_that_is_not_renewed_is_lost() -> None:
+    """What the renewal is good for: without it another worker takes the order over."""
+    desk = Desk(cluster=Cluster(Script(after_ns=10 * SECOND)))
+
+    async def main() -> int | None:
+        await desk.engine.submit(ORDER)
+        async with anyio.create_task_group() as group:
+            group.start_soon(desk.workers.run)
+            await anyio.sleep(5)
+            fence = await desk.store.claim(ORDER.order_id, "other")
+            group.cancel_scope.cancel()
+        return fence
+
+    assert virtualtime.run(main) == 2
+
+
+def test_a_renewal_that_fails_is_left_to_the_next() -> None:
+    """A store that is away for less than a lease costs nothing."""
+    desk = Desk(cluster=Cluster(Script(after_ns=10 * SECOND)))
+    renewals = _watch_renewals(desk, fails=2)
+
+    async def main() -> None:
+        await desk.engine.submit(ORDER)
+        await _employ(desk, desk.hire("w", renew_s=0.9), 15)
+
+    virtualtime.run(main)
+    assert len(renewals) > 10
+    assert {event.order_id for event in desk.observed if isinstance(event, Claimed)} == {"o-1"}
+    assert _claims(desk) == 1
+    desk.require_sound()
+
+
+def test_a_duplicate_wake_up_does_not_end_the_renewal() -> None:
+    """A second worker that finds the order leased leaves the first one's lease alone."""
+    desk = Desk(cluster=Cluster(Script(after_ns=10 * SECOND)))
+
+    async def main() -> None:
+        await desk.engine.submit(ORDER)
+        async with anyio.create_task_group() as group:
+            group.start_soon(_employ, desk, desk.hire("w", renew_s=1.0), 15)
+            await anyio.sleep(0.5)
+            await desk.queue.put(NORMAL, ORDER.order_id)
+
+    virtualtime.run(main)
+    assert _claims(desk) == 1
+    desk.require_sound()
+
+
+def test_what_was_handed_back_is_not_renewed() -> None:
+    """After a drain the orders are free at once and stay so."""
+    desk = Desk(ScriptedVenue("raydium", latency_ns=SECOND), count=2)
+    renewals = _watch_renewals(desk)
+
+    async def main() -> None:
+        await _submit_all(desk, 2)
+        await _employ(desk, desk.hire("w", renew_s=0.4), 0.5)
+        assert virtualtime.now_ns() == 500 * MS  # nothing keeps a drain waiting
+        assert len(await desk.store.claimable(10)) == 2
+
+    virtualtime.run(main)
+    assert len(renewals) == 1
+
+
+def test_an_error_that_is_reported_stops_nobody() -> None:
+    """The order is free again, and the worker takes the next."""
+    desk = Desk(ScriptedVenue("shaky", ZeroDivisionError(), (quote("shaky"),)), count=1)
+    errors: list[tuple[str, Exception]] = []
+
+    async def main() -> None:
+        await _submit_all(desk, 2)
+        team = desk.hire("w", on_error=lambda *error: errors.append(error))
+        await _employ(desk, team, 10)
+
+    virtualtime.run(main)
+    assert [(order_id, type(error)) for order_id, error in errors] == [("o-0", ZeroDivisionError)]
+    assert {log[-1].status for log in desk.store.logs} == {Status.CONFIRMED}
+    desk.require_sound()
+
+
+def test_an_order_that_crashes_every_worker_is_given_up() -> None:
+    """After so many claims it ends with a reason; the others go on."""
+    desk = Desk(ScriptedVenue("broken", *[ZeroDivisionError()] * 4, (quote("broken"),)), count=1)
+    errors: list[str] = []
+
+    async def main() -> None:
+        await desk.engine.submit(ORDER)
+        team = desk.hire("w", on_error=lambda order_id, _: errors.append(order_id), claims_max=4)
+        async with anyio.create_task_group() as group:
+            group.start_soon(_employ, desk, team, 20)
+            await anyio.sleep(10)
+            await desk.engine.submit(replace(ORDER, order_id="o-2"))
+
+    virtualtime.run(main)
+    assert errors == ["o-1"] * 4
+    end = desk.log()[-1]
+    assert isinstance(end, Failed)
+    assert (end.code, desk.state("o-2").status) == ("GIVEN_UP", Status.CONFIRMED)
+    desk.require_sound()
+
+
+def test_an_order_that_kills_its_process_before_any_event_is_given_up() -> None:
+    """Nobody is left to write more than the claim: the fence counts, in the store."""
+    desk = Desk()
+
+    async def main() -> None:
+        await desk.journal.open(ORDER, PRICE_X64)
+        for number in range(3):
+            assert await desk.store.claim(ORDER.order_id, "dead") == number + 1
+            await anyio.sleep(LEASE_NS / 1e9)
+        await _employ(desk, desk.hire("w", claims_max=3), 5)
+
+    virtualtime.run(main)
+    assert desk.tags() == ["accepted", "failed"]
+    desk.require_sound()
+
+
+def test_an_order_whose_transaction_is_out_is_not_given_up() -> None:
+    """However often it was claimed, what has been sent is settled."""
+    desk = Desk(cluster=Cluster(Script(after_ns=5 * SECOND)))
+
+    async def main() -> None:
+        with anyio.move_on_after(1):
+            await desk.execute(worker="dead")
+        assert desk.state().status is Status.SUBMITTED
+        await _employ(desk, desk.hire("w", claims_max=1, renew_s=1.0), 15)
+
+    virtualtime.run(main)
+    assert _claims(desk) == 2
+    assert desk.state().status is Status.CONFIRMED
+    desk.require_sound()
+
+
+def test_giving_up_needs_the_lease() -> None:
+    """A worker that was overtaken must not end what another carries."""
+    desk = Desk()
+
+    async def main() -> None:
+        await desk.journal.open(ORDER, PRICE_X64)
+        stale = await desk.store.claim(ORDER.order_id, "slow")
+        await anyio.sleep(LEASE_NS / 1e9)
+        await desk.store.claim(ORDER.order_id, "next")
+        assert stale is not None
+        with pytest.raises(LeaseLost):
+            await desk.executor.give_up(ORDER.order_id, stale)
+
+    virtualtime.run(main)
+    assert desk.tags() == ["accepted"]
+
+
+def test_giving_up_yields_to_a_cancellation() -> None:
+    """Whoever writes first wins, and an end is an end."""
+    desk = Desk()
+
+    async def main() -> None:
+        await desk.journal.open(ORDER, PRICE_X64)
+        fence = await desk.store.claim(ORDER.order_id, "w")
+        assert fence is not None
+        first_read = desk.store.events
+
+        async def overtaken(order_id: str, from_seq: int = 1) -> object:
+            events = await first_read(order_id, from_seq)
+            desk.store.events = first_read  # type: ignore[method-assign]
+            await desk.engine.cancel(order_id)
+            return events
+
+        desk.store.events = overtaken  # type: ignore[method-assign,assignment]
+        state = await desk.executor.give_up(ORDER.order_id, fence)
+        assert state.status is Status.CANCELLED
+
+    virtualtime.run(main)
+    assert desk.tags() == ["accepted", "cancelled"]

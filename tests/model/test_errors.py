@@ -19,6 +19,7 @@ from orderengine.errors import (
     InvalidRequest,
     InvalidScenario,
     InvariantViolated,
+    KeyReused,
     LeaseLost,
     NoRoute,
     OrderEngineError,
@@ -51,6 +52,7 @@ SAMPLES: list[tuple[OrderEngineError, str]] = [
     ),
     (UnknownOrder("o\n1"), "no order has the id 'o\\n1'"),
     (DuplicateOrder("o-1"), "an order with the id 'o-1' was accepted before"),
+    (KeyReused("k-1"), "the idempotency key 'k-1' was used for another request before"),
     (Unavailable("node 7"), "node 7"),
     (QuoteTimeout("orca", 1_500_000), "orca gave no quote within 1.5 ms"),
     (QueueFull("urgent", 10), "the urgent lane already holds 10 orders, its capacity"),
@@ -111,7 +113,7 @@ def test_the_tree_is_as_drawn() -> None:
     """The docstring draws every class under its parent, and no class besides."""
     real = {kind.__name__: kind.__mro__[1].__name__ for kind in _classes(OrderEngineError)[1:]}
     assert _drawn_tree() == real
-    assert len(real) == 19
+    assert len(real) == 20
 
 
 def test_every_class_is_public_and_has_a_sample() -> None:

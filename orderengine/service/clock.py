@@ -1,0 +1,28 @@
+"""Tell the date on the wall."""
+
+from __future__ import annotations
+
+import time
+
+import anyio
+
+__all__ = ["WallClock"]
+
+
+class WallClock:
+    """Implement the ``Clock`` port.
+
+    The date is read once and carried on by the monotonic clock, so a correction of the system's
+    date neither makes a deadline pass early nor lets one pass twice.
+    """
+
+    def __init__(self) -> None:
+        self._offset_ns = time.time_ns() - time.monotonic_ns()
+
+    def now_ns(self) -> int:
+        """Return nanoseconds since the Unix epoch."""
+        return self._offset_ns + time.monotonic_ns()
+
+    async def sleep_until(self, at_ns: int) -> None:
+        """Wait until a date; if it has come, only let others run."""
+        await anyio.sleep(max(at_ns - self.now_ns(), 0) / 1e9)

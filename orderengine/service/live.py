@@ -1,0 +1,153 @@
+"""Run the simulated world on the wall clock, and keep a record of its chain.
+
+Theory of operation. Each process that executes orders has a world of its own in memory: pools,
+prices and pending transactions are lost when it ends, and the next world opens at the slot that the
+clock says, so block heights only ever rise. What must not be lost is which transactions executed.
+So a fate, be it an execution or a lapse, counts only once it stands in the chain's record, which
+all processes share and which takes the first word on a signature as the last: a transaction that is
+sent again, after a crash or by a worker that took the order over, is told the fate it had.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from orderengine.errors import InvalidData
+from orderengine.execution.ports import (
+    Clock,
+    Outcome,
+    Signed,
+    SwapPlan,
+    Venue,
+)
+from orderengine.market.config import MarketConfig
+from orderengine.market.draws import Draws
+from orderengine.market.fields import duration_ns, price_of
+from orderengine.market.latency import LatencyConfig, LatencyModel, latency_model
+from orderengine.market.pools import open_pool
+from orderengine.market.prices import Gbm, to_x64
+from orderengine.market.world import World
+from orderengine.model.canonical import writer_of
+from orderengine.model.tokens import token
+from orderengine.settlement.simulated import SimulatedSettlement
+from orderengine.venues.simulated import SimulatedPrices, simulated_venues
+
+__all__ = ["ChainRecord", "LiveMarket", "RecordedSettlement"]
+
+_GENESIS_NS = 1_767_225_600_000_000_000
+"""2026-01-01T00:00:00Z, the instant of slot 0 of every live world."""
+_TICK_NS = 50_000_000
+"""A world that nobody looks at is moved this often, so that nobody has to catch up for long."""
+_FORGET_SLOTS = 64
+"""Executions are dropped this many slots after the last copy of them could land."""
+
+
+def _encode(outcome: Outcome) -> bytes:
+    """Return JSON: msgspec's own forms end at 64 bits, and prices are longer."""
+    return writer_of(type(outcome))(outcome).encode()
+
+
+def _decode(body: bytes) -> Outcome:
+    found: Outcome = msgspec.convert(json.loads(body), Outcome)
+    return found
+
+
+class ChainRecord(Protocol):
+    """Keep what became of transactions, for all processes, durably."""
+
+    async def execution(self, signature: str) -> bytes | None:
+        """Return what was recorded, or None."""
+
+    async def record_execution(self, signature: str, order_id: str, body: bytes) -> bytes:
+        """Record what became of a transaction, unless that stands already; return what stands."""
+
+
+class RecordedSettlement:
+    """Implement the ``Settlement`` port: the simulated one, with the record as its memory."""
+
+    def __init__(self, inner: SimulatedSettlement, record: ChainRecord) -> None:
+        self._inner = inner
+        self._record = record
+        self._sent_here: set[str] = set()
+
+    async def sign(self, plan: SwapPlan, until_ns: int) -> Signed | None:
+        """Build and sign."""
+        return await self._inner.sign(plan, until_ns)
+
+    async def send(self, signed: Signed, until_ns: int) -> None:
+        """Send the bytes, unless they have executed before this process was there."""
+        if signed.signature in self._sent_here or not await self._known(signed):
+            self._sent_here.add(signed.signature)
+            await self._inner.send(signed, until_ns)
+
+    async def outcome(self, signed: Signed, until_ns: int) -> Outcome | None:
+        """Wait for the fate; it counts once it is recorded."""
+        if signed.signature not in self._sent_here and (known := await self._known(signed)):
+            return known
+        outcome = await self._inner.outcome(signed, until_ns)
+        if outcome is None:
+            return None
+        body = await self._record.record_execution(
+            signed.signature, signed.order_id, _encode(outcome)
+        )
+        self._sent_here.discard(signed.signature)
+        return _decode(body)
+
+    async def _known(self, signed: Signed) -> Outcome | None:
+        body = await self._record.execution(signed.signature)
+        return None if body is None else _decode(body)
+
+
+class LiveMarket(Struct, frozen=True):
+    """Hold a world and the adapters that trade in it."""
+
+    world: World
+    venues: tuple[Venue, ...]
+    settlement: RecordedSettlement
+    prices: SimulatedPrices
+    forget_slots: int
+    """How long executions are remembered."""
+
+    @classmethod
+    def open(
+        cls, config: MarketConfig, *, seed: int, fail_rate: float, clock: Clock, record: ChainRecord
+    ) -> LiveMarket:
+        """Open the world in the slot that the clock says."""
+        config = replace(config, landing=replace(config.landing, fail_rate=fail_rate))
+        base, quote = token(config.base), token(config.quote)
+        slot_ns = duration_ns("slot", config.slot)
+        start_x64 = to_x64(price_of("price.start", config.price.start), base, quote)
+        path = Gbm(start_x64, config.price.volatility, slot_ns, Draws(seed, "price"))
+        pools = [open_pool(pool, start_x64, base, quote) for pool in config.pools]
+        first_slot = (clock.now_ns() - _GENESIS_NS) // slot_ns
+        world = World(
+            config, seed, pools, path, _GENESIS_NS, first_slot=first_slot, has_faucet=True
+        )
+
+        def latency(described: LatencyConfig, concern: str) -> LatencyModel:
+            if described.model == "empirical":
+                raise InvalidData("latency.model", "empirical", "a model without a file, live")
+            return latency_model(described, Draws(seed, concern))
+
+        parts = {"world": world, "clock": clock, "seed": seed, "latency": latency}
+        inner = SimulatedSettlement.of(config, **parts)  # type: ignore[arg-type]
+        return cls(
+            world=world,
+            venues=tuple(simulated_venues(config, **parts)),  # type: ignore[arg-type]
+            settlement=RecordedSettlement(inner, record),
+            prices=SimulatedPrices(world, clock),
+            forget_slots=config.landing.blockhash_blocks + _FORGET_SLOTS,
+        )
+
+    async def run(self, clock: Clock) -> None:
+        """Move the world on while nobody looks at it, until cancelled."""
+        tick_ns = max(self.world.slot_ns, _TICK_NS)
+        while True:
+            self.world.advance(clock.now_ns())
+            self.world.forget(self.world.slot - self.forget_slots)
+            await clock.sleep_until(clock.now_ns() + tick_ns)

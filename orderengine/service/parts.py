@@ -1,0 +1,174 @@
+"""Put the live engine together: store, market, queue, workers, streams; and take it apart again."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+from msgspec import Struct
+
+from orderengine.execution.deadlines import Deadlines
+from orderengine.execution.engine import Engine
+from orderengine.execution.executor import Executor
+from orderengine.execution.journal import Journal
+from orderengine.execution.policy import ExecutionPolicy, backoff
+from orderengine.execution.ports import WorkQueue
+from orderengine.execution.queue import MemoryQueue
+from orderengine.execution.reconciler import Reconciler
+from orderengine.execution.workers import Workers
+from orderengine.market.profiles import PROFILES
+from orderengine.model.order import Declined, Order, Priority, Quote, Route
+from orderengine.routing.choose import best, choose, losers, usable
+from orderengine.service.clock import WallClock
+from orderengine.service.job_consumer import JobConsumer
+from orderengine.service.live import LiveMarket
+from orderengine.service.redis_queue import RedisQueue
+from orderengine.service.settings import Settings
+from orderengine.service.streams import Streams
+from orderengine.storage.sqlite_store import SqliteEventStore
+
+__all__ = ["Service", "open_service"]
+
+LEASE_NS = 3_000_000_000
+_RENEW_S = 1.0
+_CLAIMS_MAX = 10
+_QUOTE_NS = 1_500_000_000
+_GRACE_S = 5.0
+"""How long orders at hand may go on when the process is told to stop; then they are handed back."""
+_QUEUE_MAX = 100_000
+_log = logging.getLogger("orderengine.service")
+
+
+class _NoQueue:
+    """Implement the ``WorkQueue`` port where nobody takes wake-ups: workers find orders in SQL."""
+
+    def require_room(self, priority: Priority) -> None:
+        """Have room: nothing is kept."""
+
+    async def put(self, priority: Priority, order_id: str) -> None:
+        """Keep nothing."""
+
+    async def get(self) -> str | None:
+        """Have nothing."""
+        return None
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Service(Struct, frozen=True):
+    """Hold the parts that requests need."""
+
+    settings: Settings
+    clock: WallClock
+    store: SqliteEventStore
+    journal: Journal
+    engine: Engine
+    market: LiveMarket
+    streams: Streams
+    redis: RedisQueue | None
+    works: bool
+
+    async def quotes(self, order: Order) -> tuple[Route, list[Quote], list[Declined]]:
+        """Ask every venue about an order that nobody placed; raises ``NoRoute``."""
+        quotes: list[Quote] = []
+        declined: list[Declined] = []
+        until_ns = self.clock.now_ns() + _QUOTE_NS
+        for venue in self.market.venues:
+            for answer in await venue.quote(order, 1, until_ns) or ():
+                (quotes if isinstance(answer, Quote) else declined).append(answer)  # type: ignore[arg-type]
+        route = choose(order, quotes, declined, best)
+        return route, list(usable(quotes)), [*declined, *losers(order, quotes, route)]
+
+    def describe(self) -> str:
+        """Return what this service stands on, in a few words."""
+        queue = "Redis queue" if self.redis is not None else "queue in memory"
+        if not self.works and self.redis is None:
+            queue = "no queue (workers poll the store)"
+        count = self.settings.worker_concurrency
+        works = f"{count} orders at once" if self.works else "no workers here"
+        market = f"simulated market ({self.settings.sim_profile}, seed {self.settings.sim_seed})"
+        return f"{queue}, store {self.settings.database_path}, {market}, {works}"
+
+
+@asynccontextmanager
+async def open_service(settings: Settings, *, works: bool) -> AsyncIterator[Service]:
+    """Open everything, run it in the background, and hand back what is not done at the end.
+
+    Args:
+        settings: what the operator decided.
+        works: whether this process executes orders.
+    """
+    async with SqliteEventStore(settings.database_path, lease_ns=LEASE_NS) as store:
+        clock = WallClock()
+        market = LiveMarket.open(
+            PROFILES[settings.sim_profile],
+            seed=settings.sim_seed,
+            fail_rate=settings.sim_fail_rate,
+            clock=clock,
+            record=store,
+        )
+        journal = Journal(store, clock)
+        streams = Streams(store, journal)
+        journal.watch(streams.tell)
+        local = MemoryQueue(_QUEUE_MAX)
+        redis = None
+        queue: WorkQueue = local if works else _NoQueue()
+        if settings.redis_url:
+            queue = redis = RedisQueue(settings.redis_url, batch_max=settings.batch_max)
+        deadlines = Deadlines(journal=journal, clock=clock, prices=market.prices)
+        engine = Engine(
+            clock=clock, journal=journal, queue=queue, prices=market.prices, deadlines=deadlines
+        )
+        service = Service(settings, clock, store, journal, engine, market, streams, redis, works)
+        for found in await store.claimable(_QUEUE_MAX):
+            deadlines.watch((await journal.load(found.order_id)).order)
+        async with anyio.create_task_group() as group:
+            group.start_soon(market.run, clock)
+            group.start_soon(streams.run)
+            group.start_soon(deadlines.run)
+            if redis is not None:
+                group.start_soon(redis.run)
+            workers = _workers(service, local) if works else None
+            if workers is not None:
+                group.start_soon(workers.run)
+                group.start_soon(Reconciler(store, local).run)
+                if settings.redis_url:
+                    group.start_soon(JobConsumer(settings.redis_url, local).run)
+            try:
+                yield service
+            finally:
+                with anyio.CancelScope(shield=True):
+                    if workers is not None:
+                        await workers.drain(_GRACE_S)
+                group.cancel_scope.cancel()
+
+
+def _workers(service: Service, queue: MemoryQueue) -> Workers:
+    executor = Executor(
+        clock=service.clock,
+        venues=service.market.venues,
+        settlement=service.market.settlement,
+        prices=service.market.prices,
+        store=service.store,
+        journal=service.journal,
+        policy=ExecutionPolicy(router=best, retry=backoff(3, 200_000_000, 5_000_000_000)),
+    )
+    return Workers(
+        queue=queue,
+        store=service.store,
+        executor=executor,
+        count=service.settings.worker_concurrency,
+        name=f"{socket.gethostname()}-{os.getpid()}",
+        renew_s=_RENEW_S,
+        claims_max=_CLAIMS_MAX,
+        on_error=_report,
+    )
+
+
+def _report(order_id: str, error: Exception) -> None:
+    _log.error("order %s failed in a way that nobody foresaw", order_id, exc_info=error)

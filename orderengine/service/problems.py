@@ -1,0 +1,91 @@
+"""Answer every error with a problem document (RFC 9457) whose ``code`` stays the same."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from orderengine.errors import (
+    InvalidRequest,
+    KeyReused,
+    OrderEngineError,
+    Rejected,
+    Unavailable,
+    UnknownOrder,
+)
+
+__all__ = ["on_engine_error", "on_http_error", "on_unexpected", "problem_body"]
+
+_log = logging.getLogger(__name__)
+_TITLES = {
+    400: "Bad request",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    413: "Too large",
+    422: "Cannot be processed",
+    500: "Internal error",
+    503: "Try again later",
+}
+_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}
+_RETRY_AFTER = {"Retry-After": "1"}
+
+
+def problem_body(status: int, code: str, detail: str) -> bytes:
+    """Return the JSON of a problem document."""
+    title = _TITLES.get(status, "Error")
+    return msgspec.json.encode(
+        {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail}
+    )
+
+
+def _problem(status: int, code: str, detail: str) -> Response[bytes]:
+    return Response(
+        problem_body(status, code, detail),
+        status_code=status,
+        media_type="application/problem+json",
+        headers=_RETRY_AFTER if status == 503 else None,
+    )
+
+
+def _status_of(error: OrderEngineError) -> int:
+    if isinstance(error, UnknownOrder):
+        return 404
+    if isinstance(error, KeyReused | Rejected):
+        return 422
+    if isinstance(error, InvalidRequest):
+        return 400
+    return 503 if isinstance(error, Unavailable) else 500
+
+
+def on_engine_error(request: Request[Any, Any, Any], error: OrderEngineError) -> Response[bytes]:
+    """Answer one of our own errors: its branch in the tree decides the status."""
+    status = _status_of(error)
+    if status == 500:
+        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return _problem(500, "INTERNAL", "an invariant was violated; it is in the log")
+    detail = "no such order" if status == 404 else str(error)
+    return _problem(status, error.code, detail)
+
+
+def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """Answer what the framework refused: a path, a method, a body of the wrong form."""
+    status = error.status_code
+    if status >= 500:
+        return on_unexpected(request, error)
+    found = [
+        f"{part.get('key', 'body')}: {part.get('message', '')}"
+        for part in (error.extra if isinstance(error.extra, list) else ())
+        if isinstance(part, dict)
+    ]
+    return _problem(status, _CODES.get(status, "INVALID_REQUEST"), "; ".join(found) or error.detail)
+
+
+def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Answer a mistake of ours: what it was goes to the log, not to the client."""
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _problem(500, "INTERNAL", "something went wrong on our side; it is in the log")

@@ -1,0 +1,124 @@
+"""Keep the connection to Redis, and know whether Redis answers.
+
+Redis may go and come back at any time, and nothing may depend on it. So one task asks it each
+second and, while it does not answer, less and less often; all others only look at what that task
+knows, and tell it when they meet an error. Nobody else tries again, so nothing spins.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import anyio
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError
+
+__all__ = ["ANSWER_S_MAX", "BLOCKED_S", "CLIENT_NAME", "REDIS_ERRORS", "RedisLink", "connect"]
+
+log = logging.getLogger("orderengine.service")
+
+REDIS_ERRORS = (RedisError, OSError)
+"""All that a call of Redis raises when it cannot be done: the network's errors are ``OSError``."""
+
+CLIENT_NAME = "orderengine"
+"""How our connections show in Redis's own list of clients."""
+
+ANSWER_S_MAX = 3.0
+"""Within this Redis answers a command, or counts as lost."""
+BLOCKED_S = 1.0
+"""How long a command that waits for work waits; must stay well below ``ANSWER_S_MAX``."""
+_ASK_S = 1.0
+_PAUSE_S_MIN, _PAUSE_S_MAX = 0.1, 5.0
+_CLOSE_S_MAX = 2.0
+
+
+def connect(url: str) -> Redis:
+    """Return a client of Redis; it connects when it is first used."""
+    # Defaults differ between versions of redis-py, down to waiting for ever: all that bounds a wait
+    # is set here. A dead network shows by the time limits and the health check. One retry hides a
+    # connection that a restart of Redis has cut; longer outages are the link's.
+    return Redis.from_url(
+        url,
+        socket_connect_timeout=1.0,
+        socket_timeout=ANSWER_S_MAX,
+        health_check_interval=10,
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), retries=1),
+        max_connections=64,
+        client_name=CLIENT_NAME,
+    )
+
+
+class RedisLink:
+    """Watch one client of Redis; log once when Redis is lost, and once when it is back.
+
+    Args:
+        url: where Redis is, ``redis://host:port/0`` for one.
+        role: what the client is for, as the log shall call it.
+    """
+
+    def __init__(self, url: str, role: str) -> None:
+        self.redis = connect(url)
+        self._role = role
+        self._back: anyio.Event | None = None
+        self._outages = 0
+        self._trouble = anyio.Event()
+
+    @property
+    def is_available(self) -> bool:
+        """Whether Redis answered when it was last used; true before that."""
+        return self._back is None
+
+    async def watch(self) -> None:
+        """Ask Redis again and again until cancelled."""
+        pause_s = _PAUSE_S_MIN
+        while True:
+            self._trouble = anyio.Event()
+            with self.noticing():
+                await self.redis.ping()  # type: ignore[misc]  # typed for both clients
+                self._found()
+                with anyio.move_on_after(_ASK_S) as calm:
+                    await self._trouble.wait()
+                if calm.cancelled_caught:  # not where it answers this and refuses all else
+                    pause_s = _PAUSE_S_MIN
+            if not self.is_available:
+                await anyio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _PAUSE_S_MAX)
+
+    @contextmanager
+    def noticing(self) -> Iterator[None]:
+        """Take an error of Redis as the news that it is lost; the block is left, nothing raised."""
+        outages = self._outages
+        try:
+            yield
+        except REDIS_ERRORS as error:
+            if outages == self._outages:  # else it was lost then, and is back
+                self._lost(error)
+
+    async def until_available(self, wait_s: float) -> bool:
+        """Return true as soon as Redis answers, or false after ``wait_s`` seconds."""
+        if self._back is not None:
+            with anyio.move_on_after(wait_s):
+                await self._back.wait()
+        return self.is_available
+
+    async def close(self) -> None:
+        """Give up all connections."""
+        with anyio.move_on_after(_CLOSE_S_MAX, shield=True), self.noticing():
+            await self.redis.aclose()
+
+    def _lost(self, error: Exception) -> None:
+        self._trouble.set()
+        if self._back is None:
+            self._back = anyio.Event()
+            log.warning("Redis is lost for %s: %s: %s", self._role, type(error).__name__, error)
+
+    def _found(self) -> None:
+        if self._back is not None:
+            self._back.set()
+            self._back = None
+            self._outages += 1
+            log.warning("Redis is back for %s", self._role)

@@ -1,0 +1,110 @@
+"""Run a serving process or a working one, from start to a clean end."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
+import uvicorn
+
+from orderengine.errors import InvalidData
+from orderengine.service.app import create_app
+from orderengine.service.parts import Service, open_service
+from orderengine.service.settings import Settings
+
+__all__ = ["serve", "work"]
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_KEEP_ALIVE_S = 30
+_CLOSE_S = 10
+"""How long open requests and sockets may take to end when the process is told to stop."""
+
+
+class _Server(uvicorn.Server):
+    """Say where it listens once it does, and end well when it is told to end."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take the first signal as the order to end, and a second one as to end at once.
+
+        The base class raises it again when all is over, so that the process dies of it.
+        """
+        before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the engine and the port."""
+        await super().startup(sockets)
+        if not self.started:
+            return
+        app: Any = self.config.app
+        service: Service = app.state.service
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        _say(f"listening on http://{shown}:{port}: {service.describe()}; docs at /docs")
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"orderengine: {line}\n")
+    sys.stderr.flush()
+
+
+def serve(settings: Settings) -> int:
+    """Serve until told to stop (Ctrl-C, SIGTERM); return the exit code.
+
+    Raises:
+        InvalidData: the port cannot be listened on.
+    """
+    _require_free(settings)
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        access_log=False,
+        log_level="warning",
+        proxy_headers=False,  # forged headers would pass as the client's address
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_CLOSE_S,
+        ws_max_size=65_536,
+        lifespan="on",
+    )
+    server = _Server(config)
+    server.run()
+    return 0 if server.started else 1
+
+
+def _require_free(settings: Settings) -> None:
+    """Refuse a port that is taken before anything is opened; it says so in one line."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise InvalidData("PORT", f"{settings.port} ({reason})", "a free port") from None
+
+
+def work(settings: Settings) -> int:
+    """Execute orders until told to stop; return the exit code."""
+    anyio.run(_work, settings, backend_options={"use_uvloop": sys.platform != "win32"})
+    return 0
+
+
+async def _work(settings: Settings) -> None:
+    async with open_service(settings, works=True) as service:
+        _say(f"working: {service.describe()}")
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                break
+        _say("stopping")
