@@ -56,7 +56,7 @@ class Client:
         key: str | None = None,
         timeout_s: float = 10,
         give_up_s: float = 30,
-        connections: int = 100,
+        connections: int = 32,
     ) -> None:
         settings = Settings(
             url=url.rstrip("/"),

@@ -49,6 +49,8 @@ class Http:
     def __init__(self, settings: Settings) -> None:
         self._give_up_s = settings.give_up_s
         self._timeout_s = settings.timeout_s
+        # httpx looks through all that wait, each time that one is done: they had better wait here.
+        self._room = anyio.CapacityLimiter(settings.connections)
         limits = httpx.Limits(
             max_connections=settings.connections, max_keepalive_connections=settings.connections
         )
@@ -124,7 +126,8 @@ class Http:
         try:
             # httpx bounds each read; a server that drips bytes needs a bound on the whole.
             with anyio.fail_after(min(self._timeout_s, left_s)):
-                return await self._http.send(request)
+                async with self._room:
+                    return await self._http.send(request)
         except (httpx.TransportError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
             raise Unavailable(f"no answer from {request.url.host}: {reason}") from error
