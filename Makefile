@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo test check conformance bench format lock notebooks lab clean
+.PHONY: help demo serve test check conformance bench format lock notebooks lab clean
 
 help:
 	@echo "make demo       set up, run a study of 5,000 orders, write out/report.html"
+	@echo "make serve      set up, accept orders on http://127.0.0.1:3000 and execute them"
 	@echo "make test       set up, run all tests and notebooks"
 	@echo "make check      what CI runs: format, lint, types, import rules, make test"
 	@echo "make conformance  run anyio's own tests on our virtual-time backend"
@@ -34,6 +35,9 @@ $(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/python
 demo: $(VENV)/.study
 	@mkdir -p out
 	$(BIN)/orderengine simulate --report out/report.html
+
+serve: $(VENV)/.service
+	$(BIN)/orderengine serve
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q

@@ -11,13 +11,17 @@ from heapq import heappop, heappush
 
 import anyio
 
-from orderengine.errors import SequenceConflict, UnknownOrder
+from orderengine.errors import SequenceConflict, Unavailable, UnknownOrder
 from orderengine.execution.journal import Journal
 from orderengine.execution.ports import Clock, PriceFeed
 from orderengine.model.events import Expired
 from orderengine.model.order import Order
 
 __all__ = ["Deadlines"]
+
+
+_PAUSE_S = 0.5
+"""Before a store that was unavailable is asked again."""
 
 
 class Deadlines:
@@ -47,8 +51,12 @@ class Deadlines:
                 with anyio.move_on_after(None if wait_ns is None else wait_ns / 1e9):
                     await self._earlier.wait()
                 continue
-            _, order_id = heappop(self._heap)
-            await self._expire(order_id)
+            deadline_ns, order_id = heappop(self._heap)
+            try:
+                await self._expire(order_id)
+            except Unavailable:
+                heappush(self._heap, (deadline_ns, order_id))
+                await anyio.sleep(_PAUSE_S)
 
     async def _expire(self, order_id: str) -> None:
         while True:

@@ -15,6 +15,10 @@ from orderengine.model.order import Order
 __all__ = ["Journal"]
 
 
+_LOOK_S = 1.0
+"""Who follows an order reads its log at least this often: no wake-up that is lost can hang it."""
+
+
 class Journal:
     """Join the store, the clock and the watchers of a log.
 
@@ -108,17 +112,18 @@ class Journal:
             try:
                 events = await self._store.events(order_id, next_seq)
             except UnknownOrder:
-                self._nudges.pop(order_id, None)
+                self.nudge(order_id)
                 raise
             for event in events:
                 yield event
                 if event.status.is_terminal:
-                    self._nudges.pop(order_id, None)
+                    self.nudge(order_id)  # others may wait on it who have not read this yet
                     return
             next_seq += len(events)
             if not events:
                 last = (await self._store.events(order_id))[-1]
                 if last.status.is_terminal and last.seq < next_seq:
-                    self._nudges.pop(order_id, None)
+                    self.nudge(order_id)
                     return  # asked for what lies past the end
-                await nudge.wait()
+                with anyio.move_on_after(_LOOK_S):
+                    await nudge.wait()

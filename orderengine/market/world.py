@@ -17,7 +17,7 @@ from operator import itemgetter
 import msgspec
 from msgspec import Struct
 
-from orderengine.errors import InvalidAmount, Rejected, WrongPair
+from orderengine.errors import AmountOverflow, InvalidAmount, Rejected, WrongPair
 from orderengine.market.config import MarketConfig
 from orderengine.market.draws import Draws, key_of
 from orderengine.market.fields import amount_of, duration_ns
@@ -27,7 +27,7 @@ from orderengine.model.amounts import U64_MAX, format_amount
 from orderengine.model.order import Mode, Order
 from orderengine.pools import Direction, Pool, tokens_of
 
-__all__ = ["Execution", "SwapLeg", "Transaction", "World", "encode_transaction"]
+__all__ = ["Execution", "SwapLeg", "Transaction", "World", "encode_transaction", "require_room"]
 
 _FEES_LAMPORTS = 10_000_000
 """0.01 SOL an order: the fees of a hundred attempts at 100,000 lamports."""
@@ -90,6 +90,17 @@ class Execution(Struct, frozen=True, kw_only=True, gc=False):
     amount_out: int = 0
     fee_in: int = 0
     fee_out: int = 0
+
+
+def require_room(pool: Pool, direction: Direction, amount_in: int) -> None:
+    """Refuse a swap after which a vault would hold more than a token account can.
+
+    Raises:
+        AmountOverflow: it would be above u64.
+    """
+    vault = pool.vault_a if direction is Direction.A_TO_B else pool.vault_b
+    if vault + amount_in > U64_MAX:
+        raise AmountOverflow(f"the vault of {pool.address}", vault + amount_in, 64)
 
 
 class World:
@@ -293,6 +304,7 @@ class World:
                 pool = after.get(leg.pool) or pools[leg.pool]
                 do = pool.swap_exact_in if leg.exact_in else pool.swap_exact_out
                 swap = do(leg.direction, leg.amount, now_s)
+                require_room(pool, leg.direction, swap.amount_in)
                 after[leg.pool] = swap.pool
                 amount_in += swap.amount_in
                 amount_out += swap.amount_out

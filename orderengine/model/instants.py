@@ -49,7 +49,7 @@ def parse_rfc3339(text: str) -> int:
             raise ValueError(text)
         offset = "+00:00" if match[5] in "Zz" else match[5]
         whole = datetime.fromisoformat(f"{match[1]}T{match[2]}{match[3] or ''}{offset}") - _EPOCH
-    except ValueError:
+    except (ValueError, OverflowError):
         raise InvalidAmount(
             "time", text, "RFC 3339 with an offset, such as 2026-01-01T00:00:00Z"
         ) from None

@@ -45,7 +45,6 @@ OrderId = Annotated[
     str,
     Parameter(
         description="as POST /execute returned it",
-        max_length=64,
         examples=[Example(value="0190a6d2c4f17c3e8a5b6d7e8f901234")],
     ),
 ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -72,6 +73,8 @@ class Service(Struct, frozen=True):
     streams: Streams
     redis: RedisQueue | None
     works: bool
+    failures: list[Exception]
+    """What ended a part that should run for ever; the process then ends too."""
 
     async def quotes(self, order: Order) -> tuple[Route, list[Quote], list[Declined]]:
         """Ask every venue about an order that nobody placed; raises ``NoRoute``."""
@@ -124,21 +127,23 @@ async def open_service(settings: Settings, *, works: bool) -> AsyncIterator[Serv
         engine = Engine(
             clock=clock, journal=journal, queue=queue, prices=market.prices, deadlines=deadlines
         )
-        service = Service(settings, clock, store, journal, engine, market, streams, redis, works)
+        service = Service(
+            settings, clock, store, journal, engine, market, streams, redis, works, []
+        )
         for found in await store.claimable(_QUEUE_MAX):
             deadlines.watch((await journal.load(found.order_id)).order)
         async with anyio.create_task_group() as group:
-            group.start_soon(market.run, clock)
-            group.start_soon(streams.run)
-            group.start_soon(deadlines.run)
+            group.start_soon(_keep, service, market.run, clock)
+            group.start_soon(_keep, service, streams.run)
+            group.start_soon(_keep, service, deadlines.run)
             if redis is not None:
-                group.start_soon(redis.run)
+                group.start_soon(_keep, service, redis.run)
             workers = _workers(service, local) if works else None
             if workers is not None:
-                group.start_soon(workers.run)
-                group.start_soon(Reconciler(store, local).run)
+                group.start_soon(_keep, service, workers.run)
+                group.start_soon(_keep, service, Reconciler(store, local).run)
                 if settings.redis_url:
-                    group.start_soon(JobConsumer(settings.redis_url, local).run)
+                    group.start_soon(_keep, service, JobConsumer(settings.redis_url, local).run)
             try:
                 yield service
             finally:
@@ -146,6 +151,19 @@ async def open_service(settings: Settings, *, works: bool) -> AsyncIterator[Serv
                     if workers is not None:
                         await workers.drain(_GRACE_S)
                 group.cancel_scope.cancel()
+
+
+async def _keep(service: Service, run: Callable[..., Awaitable[None]], *arguments: object) -> None:
+    """Run a part; if it fails, end the process as SIGTERM does, so that it is started again.
+
+    A process that answers while half of it is dead would only look alive.
+    """
+    try:
+        await run(*arguments)
+    except Exception as error:  # noqa: BLE001  (reported, and the end of the process)
+        _log.critical("%s has failed: this process ends", run, exc_info=error)
+        service.failures.append(error)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _workers(service: Service, queue: MemoryQueue) -> Workers:

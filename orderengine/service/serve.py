@@ -15,7 +15,9 @@ import uvicorn
 from orderengine.errors import InvalidData
 from orderengine.service.app import create_app
 from orderengine.service.parts import Service, open_service
+from orderengine.service.redis_queue import RedisQueue
 from orderengine.service.settings import Settings
+from orderengine.storage.sqlite_store import SqliteEventStore
 
 __all__ = ["serve", "work"]
 
@@ -65,8 +67,10 @@ def serve(settings: Settings) -> int:
         InvalidData: the port cannot be listened on.
     """
     _require_free(settings)
+    anyio.run(_require_usable, settings)
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         host=settings.host,
         port=settings.port,
         access_log=False,
@@ -76,11 +80,29 @@ def serve(settings: Settings) -> int:
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_CLOSE_S,
         ws_max_size=65_536,
+        ws_per_message_deflate=False,  # events are short, and the CPU is what is scarce
         lifespan="on",
     )
     server = _Server(config)
     server.run()
-    return 0 if server.started else 1
+    service: Service | None = getattr(app.state, "service", None)
+    return 0 if server.started and (service is None or not service.failures) else 1
+
+
+async def _require_usable(settings: Settings) -> None:
+    """Refuse a store or a queue that cannot be opened, before anything depends on it.
+
+    Raises:
+        InvalidData, Unavailable: the file is not ours, or cannot be opened.
+    """
+    async with SqliteEventStore(settings.database_path):
+        pass
+    if settings.redis_url:
+        try:
+            RedisQueue(settings.redis_url)
+        except (ValueError, TypeError):
+            expected = "redis://[:password@]host:port/db, special characters escaped"
+            raise InvalidData("REDIS_URL", "an address that cannot be used", expected) from None
 
 
 def _require_free(settings: Settings) -> None:
@@ -96,15 +118,20 @@ def _require_free(settings: Settings) -> None:
 
 
 def work(settings: Settings) -> int:
-    """Execute orders until told to stop; return the exit code."""
-    anyio.run(_work, settings, backend_options={"use_uvloop": sys.platform != "win32"})
-    return 0
+    """Execute orders until told to stop; return the exit code.
+
+    Raises:
+        InvalidData, Unavailable: the store or the queue cannot be opened.
+    """
+    anyio.run(_require_usable, settings)
+    return anyio.run(_work, settings, backend_options={"use_uvloop": sys.platform != "win32"})
 
 
-async def _work(settings: Settings) -> None:
+async def _work(settings: Settings) -> int:
     async with open_service(settings, works=True) as service:
         _say(f"working: {service.describe()}")
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async for _ in signals:
                 break
         _say("stopping")
+    return 1 if service.failures else 0

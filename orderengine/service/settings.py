@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import ip_address
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from msgspec import Struct
 
@@ -68,7 +68,8 @@ class Settings(Struct, frozen=True, kw_only=True):
 def _integer(given: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
     text = given.get(name, str(default))
     digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit() and least <= int(text) <= most):
+    is_number = digits.isascii() and digits.isdigit() and len(digits) <= 20
+    if not (is_number and least <= int(text) <= most):
         raise InvalidData(name, repr(text), f"a whole number from {least} to {most}")
     return int(text)
 
@@ -96,17 +97,32 @@ def _loopback(host: str) -> str:
     return host
 
 
+def _split(name: str, url: str) -> SplitResult:
+    """Return a URL's parts. It is never quoted: it may hold a password."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        found = "a URL that cannot be read"
+        raise InvalidData(name, found, "one whose special characters are escaped") from None
+    if parts.query or parts.fragment:
+        raise InvalidData(name, "a query or a fragment", "a URL without ? and #")
+    return parts
+
+
 def _redis_url(url: str) -> str:
-    if url and urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
-        raise InvalidData("REDIS_URL", repr(urlsplit(url).scheme), "redis://, rediss:// or unix://")
+    scheme = _split("REDIS_URL", url).scheme
+    if url and scheme not in {"redis", "rediss", "unix"}:
+        raise InvalidData("REDIS_URL", repr(scheme), "redis://, rediss:// or unix://")
     return url
 
 
 def _database_path(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme != "sqlite" or parts.netloc or not parts.path.strip("/"):
+    parts = _split("DATABASE_URL", url)
+    path = unquote(parts.path[1:])  # as everywhere: three slashes relative, four absolute
+    if parts.scheme != "sqlite" or parts.netloc or not path.strip("/") or "\0" in path:
         raise InvalidData("DATABASE_URL", repr(parts.scheme), "sqlite:///path/to/file")
-    return unquote(parts.path[1:])  # as everywhere: three slashes relative, four absolute
+    return path
 
 
 def _profile(name: str) -> str:

@@ -11,7 +11,6 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
 from litestar import WebSocket, websocket
@@ -21,6 +20,7 @@ from litestar.exceptions import WebSocketDisconnect
 from orderengine.errors import OrderEngineError, UnknownOrder
 from orderengine.model.events import Event
 from orderengine.model.wire import encode
+from orderengine.service.guard import is_own_page
 from orderengine.service.parts import Service
 from orderengine.service.problems import problem_body
 
@@ -83,20 +83,23 @@ async def _pump(socket: Socket, events: AsyncIterator[Event], code: int) -> None
                 group.cancel_scope.cancel()
 
         group.start_soon(listen)
+        is_gone = False
         async with aclosing(events) as following:  # type: ignore[type-var]
             async for event in following:
-                with anyio.fail_after(_SEND_S_MAX):
+                with anyio.move_on_after(_SEND_S_MAX) as sending:
                     await socket.send_data(encode(event).decode(), mode="text")
-        await socket.close(code)
+                if is_gone := sending.cancelled_caught:
+                    break
+        if not is_gone:
+            await socket.close(code)
         group.cancel_scope.cancel()
 
 
 async def _is_welcome(socket: Socket) -> bool:
     """Refuse a page of another origin: browsers send it, and no CORS check guards a WebSocket."""
-    origin = socket.headers.get("origin")
-    if origin is None or urlsplit(origin).netloc == socket.headers.get("host"):
+    if is_own_page(socket.headers.get("origin"), socket.headers.get("host")):
         return True
-    await _refuse(socket, 403, "FOREIGN_ORIGIN", f"pages of {origin} may not connect here")
+    await _refuse(socket, 403, "FOREIGN_ORIGIN", "only pages and hosts of this service")
     return False
 
 

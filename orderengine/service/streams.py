@@ -23,7 +23,7 @@ from orderengine.model.events import Event
 
 __all__ = ["Streams"]
 
-PERIOD_S = 0.1
+PERIOD_S = 0.02
 """How late an event of another process is seen."""
 _BATCH = 1_000
 _BUFFER = 10_000
@@ -52,10 +52,12 @@ class Streams:
 
     async def run(self) -> None:
         """Follow the log, until cancelled."""
-        last = await self._history.last()
+        last: int | None = None
         while True:
             self._news = anyio.Event()
             try:
+                if last is None:
+                    last = await self._history.last()
                 found = await self._history.since(last, _BATCH)
             except Unavailable as error:
                 _log.warning("the log cannot be read now: %s", error)

@@ -73,9 +73,16 @@ class ExecuteRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             mode=self.mode,
             slippage_bps=self.slippage_bps,
             priority=self.priority,
-            deadline_ns=None if self.deadline is None else parse_rfc3339(self.deadline),
+            deadline_ns=None if self.deadline is None else _deadline_ns(self.deadline),
             user=user,
         )
+
+
+def _deadline_ns(text: str) -> int:
+    deadline_ns = parse_rfc3339(text)
+    if not 0 <= deadline_ns < 2**63:
+        raise InvalidAmount("deadline", text, "a time from 1970 to 2262")
+    return deadline_ns
 
 
 def _base_units(text: str) -> int:

@@ -10,7 +10,7 @@ from orderengine.market.config import MarketConfig
 from orderengine.market.draws import Draws, key_of
 from orderengine.market.fees import COMPUTE_UNITS, Fees
 from orderengine.market.latency import LatencyModel, LatencyOf
-from orderengine.market.world import World
+from orderengine.market.world import World, require_room
 from orderengine.model.order import Declined, Mode, Order, Priority, Quote
 from orderengine.pools import Pool, direction_of
 
@@ -110,6 +110,7 @@ class SimulatedVenue:
                 swap = pool.swap_exact_in(direction, order.amount, now_s)
             else:
                 swap = pool.swap_exact_out(direction, order.amount, now_s)
+            require_room(pool, direction, swap.amount_in)
         except (Rejected, WrongPair) as error:
             return Declined(venue=self._name, pool=pool.address, code=error.code, reason=str(error))
         return Quote(

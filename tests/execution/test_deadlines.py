@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from orderengine import virtualtime
+from orderengine.errors import Unavailable
 from orderengine.model.events import Status
 from tests.execution.fakes import MS, ORDER, SECOND, START_NS, Cluster, Desk, Script, ScriptedVenue
 
@@ -74,3 +75,26 @@ def test_a_live_signature_is_left_alone() -> None:
 
     virtualtime.run(main)
     assert desk.log()[-1].status is Status.CONFIRMED
+
+
+def test_a_store_that_is_away_delays_the_end_only() -> None:
+    """The watch goes on, and the order expires once the store answers again."""
+    desk = Desk()
+    away = [Unavailable("locked")] * 3
+
+    async def failing() -> None:
+        if away and desk.log():
+            raise away.pop()
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(desk.deadlines.run)
+            await desk.engine.submit(replace(ORDER, deadline_ns=START_NS + SECOND))
+            desk.store.point = failing
+            await anyio.sleep(10)
+            group.cancel_scope.cancel()
+
+    virtualtime.run(main)
+    assert not away
+    assert desk.log()[-1].status is Status.EXPIRED
+    assert desk.log()[-1].at_ns > START_NS + SECOND

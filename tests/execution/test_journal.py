@@ -242,3 +242,40 @@ def test_a_followed_log_is_the_stored_one() -> None:
         assert followed == list(await book.store.events(ORDER.order_id))
 
     virtualtime.run(main)
+
+
+def test_followers_of_what_another_process_writes_all_end() -> None:
+    """One reads the end before this process is told of it: it must not take the others' wake-up."""
+
+    async def main() -> tuple[list[int], list[int]]:
+        book = Book()
+        state = await book.open()
+        early: list[int] = []
+        late: list[int] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(_follow, book, early)
+            await soon()
+            ended = next_event(state, Cancelled, reference_price_x64=1)
+            await book.store.append(ended)  # as another process does: nobody here is told
+            group.start_soon(_follow, book, late)
+            await soon()
+            book.journal.nudge(ORDER.order_id)
+        return early, late
+
+    assert virtualtime.run(main) == ([1, 2], [1, 2])
+
+
+def test_a_follower_that_nobody_wakes_looks_by_itself() -> None:
+    """A wake-up that is lost delays an event, and hangs nobody."""
+
+    async def main() -> list[int]:
+        book = Book()
+        state = await book.open()
+        seen: list[int] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(_follow, book, seen)
+            await soon()
+            await book.store.append(next_event(state, Cancelled, reference_price_x64=1))
+        return seen
+
+    assert virtualtime.run(main) == [1, 2]

@@ -570,3 +570,16 @@ def test_seeds_give_different_worlds() -> None:
         go_to(world, 50)
     assert state_of(worlds[0]) == state_of(worlds[1])
     assert state_of(worlds[0]) != state_of(worlds[2])
+
+
+def test_a_vault_holds_no_more_than_a_token_account() -> None:
+    """A swap that would fill it beyond u64 fails as a transaction does, and moves nothing."""
+    world = world_of(CPMM)
+    world.ledger.issue("user", "SOL", 2**66)
+    for number, amount in enumerate((2**63, 2**63, 2**62)):
+        deliver(world, sell_sol(f"s{number}", amount), number + 1)
+    go_to(world, 4)
+    codes = [world.executions[f"s{number}"].code for number in range(3)]
+    assert codes == ["", "AMOUNT_OVERFLOW", ""]
+    assert world.pools["cpmm"].vault_a < 2**64
+    world.require_conserved()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosedOK, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
@@ -66,8 +67,11 @@ def ended(http: httpx.Client, order_id: str) -> dict[str, Any]:
 def heard(served: Serving, order_id: str, from_seq: int = 1) -> list[Event]:
     """Return what a socket says until it is closed."""
     url = f"ws://127.0.0.1:{served.port}/ws/{order_id}?from_seq={from_seq}"
+    said: list[Event] = []
     with connect(url, open_timeout=5) as socket:
-        said = [decode_event(text) for text in socket]
+        with suppress(ConnectionClosedOK):
+            while True:
+                said.append(decode_event(socket.recv(timeout=DONE_S_MAX)))
         assert socket.protocol.close_code == 1000
     return said
 
@@ -159,7 +163,8 @@ def test_the_same_key_makes_one_order(http: httpx.Client) -> None:
     """Another body under it is refused; the same body may be written otherwise."""
     key = {"Idempotency-Key": "k-1"}
     first = http.post("/execute", json=SWAP, headers=key)
-    again = http.post("/execute", content=json.dumps(SWAP, indent=2), headers=key)
+    json_key = key | {"Content-Type": "application/json"}
+    again = http.post("/execute", content=json.dumps(SWAP, indent=2), headers=json_key)
     assert (first.status_code, again.status_code) == (202, 202)
     assert first.json()["order_id"] == again.json()["order_id"]
     other = http.post("/execute", json=SWAP | {"amount": "1"}, headers=key)
@@ -179,6 +184,8 @@ def test_the_same_key_makes_one_order(http: httpx.Client) -> None:
         (SWAP | {"slippage_bps": 10_001}, 400, "INVALID_REQUEST"),
         (SWAP | {"priority": "first"}, 400, "INVALID_REQUEST"),
         (SWAP | {"deadline": "tomorrow"}, 400, "INVALID_AMOUNT"),
+        (SWAP | {"deadline": "9999-12-31T23:59:59Z"}, 400, "INVALID_AMOUNT"),
+        (SWAP | {"deadline": "0001-01-01T00:00:00+23:59"}, 400, "INVALID_AMOUNT"),
         (SWAP | {"user": "somebody"}, 400, "INVALID_REQUEST"),
         (SWAP | {"buy": "SOL"}, 400, "INVALID_AMOUNT"),
         (SWAP | {"buy": "DOGE"}, 400, "UNKNOWN_TOKEN"),
@@ -202,6 +209,28 @@ def test_what_is_no_json_is_refused(http: httpx.Client, body: bytes) -> None:
     headers = {"content-type": "application/json"}
     status, _ = problem(http.post("/execute", content=body, headers=headers))
     assert status == 400
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        ({"Content-Type": "text/plain"}, 415, "NOT_JSON"),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415, "NOT_JSON"),
+        ({"Content-Encoding": "gzip"}, 415, "NOT_JSON"),
+        ({"Origin": "https://evil.example"}, 403, "FOREIGN_ORIGIN"),
+        ({"Origin": "null"}, 403, "FOREIGN_ORIGIN"),
+        ({"Origin": "http://["}, 403, "FOREIGN_ORIGIN"),
+        ({"Host": "evil.example:3000"}, 403, "FOREIGN_ORIGIN"),
+    ],
+    ids=str,
+)
+def test_a_page_of_another_site_places_no_order(
+    http: httpx.Client, headers: dict[str, str], status: int, code: str
+) -> None:
+    """A browser would send these without asking anybody."""
+    sent = {"Content-Type": "application/json"} | headers
+    answer = http.post("/execute", content=json.dumps(SWAP), headers=sent)
+    assert problem(answer) == (status, code)
 
 
 @pytest.mark.parametrize(
@@ -291,10 +320,21 @@ def test_it_says_that_it_is_ready(http: httpx.Client) -> None:
     )
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/nowhere"), ("PUT", "/execute")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/nowhere"),
+        ("PUT", "/execute"),
+        ("GET", "/docs/assets/%00"),
+        ("GET", "/docs/assets/" + "x" * 300),
+        ("GET", "/docs/assets/LICENSE"),
+    ],
+    ids=str,
+)
 def test_what_does_not_exist_is_a_problem_too(http: httpx.Client, method: str, path: str) -> None:
     """Paths and methods."""
-    assert problem(http.request(method, path))[0] in {404, 405}
+    status = 405 if method == "PUT" else 404
+    assert problem(http.request(method, path))[0] == status
 
 
 def test_a_taken_port_is_said_in_one_line(served: Serving, tmp_path: Path) -> None:
@@ -302,3 +342,30 @@ def test_a_taken_port_is_said_in_one_line(served: Serving, tmp_path: Path) -> No
     second = Process(tmp_path, "serve", "--port", str(served.port), name="second")
     second.wait_for(r"orderengine: PORT: expected a free port, found \d+ \(Address already in")
     assert second.wait() == 2
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        ({"DATABASE_URL": "sqlite:///nowhere/x.db"}, "unable to open"),
+        ({"DATABASE_URL": "sqlite:///."}, "orderengine: "),
+        ({"DATABASE_URL": "sqlite:///foreign.db"}, "orderengine: "),
+        ({"REDIS_URL": "redis://:s3cret/pw@127.0.0.1:6379/0"}, "REDIS_URL: expected"),
+        ({"REDIS_URL": "redis://127.0.0.1:notaport/0"}, "REDIS_URL: expected"),
+        ({"REDIS_URL": "redis://127.0.0.1/0?foo=bar"}, "REDIS_URL: expected"),
+        ({"ORDERENGINE_SIM_SEED": "9" * 5_000}, "ORDERENGINE_SIM_SEED: expected"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("command", ["serve", "work"])
+def test_what_cannot_be_opened_is_said_in_one_line(
+    tmp_path: Path, command: str, env: dict[str, str], said: str
+) -> None:
+    """No traceback, no secret, exit code 2."""
+    (tmp_path / "foreign.db").write_bytes(b"This is no database at all. " * 40)
+    process = Process(tmp_path, command, name="refused", PORT="0", **env)
+    assert process.wait() == 2
+    lines = process.log.read_text().splitlines()
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert "s3cret" not in lines[0]
