@@ -43,6 +43,20 @@ EVENT_KINDS: tuple[type[Event], ...] = (
     Expired,
 )
 
+AMOUNT_FIELDS = {
+    "amount",
+    "amount_in",
+    "amount_in_max",
+    "amount_out",
+    "amount_out_min",
+    "fee_in",
+    "fee_out",
+    "network_cost",
+    "network_fee",
+    "reference_price_x64",
+}
+"""Fields that the wire form writes as decimal strings, of every event and part."""
+
 amounts = st.integers(0, 100) | st.integers(0, U64_MAX) | st.just(U64_MAX)
 instants = st.integers(0, 10**10) | st.integers(0, U63_MAX) | st.just(U63_MAX)
 prices_x64 = st.integers(0, 2**64) | st.integers(0, 2**128 - 1)

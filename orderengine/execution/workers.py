@@ -93,15 +93,15 @@ class Workers:
         while order_id is not None:
             fence, is_available = None, True
             try:
-                fence = await self._store.claim(order_id, worker)
-                if fence is not None:  # else another worker has it, or it has ended
-                    if self._renew_s is not None:
-                        self._leases[worker] = (order_id, fence)
-                    if not (self._is_hopeless(fence) and await self._gave_up(order_id, fence)):
-                        await self._executor.execute(order_id, worker, fence)
-                    fence = None  # the lease of an order that has ended is over
-            except (LeaseLost, UnknownOrder):
-                pass  # it goes on with the worker that took it over, or it is gone
+                # One that another worker took over goes on there, and one may be gone.
+                with suppress(LeaseLost, UnknownOrder):
+                    fence = await self._store.claim(order_id, worker)
+                    if fence is not None:  # else another worker has it, or it has ended
+                        if self._renew_s is not None:
+                            self._leases[worker] = (order_id, fence)
+                        if not (self._is_hopeless(fence) and await self._gave_up(order_id, fence)):
+                            await self._executor.execute(order_id, worker, fence)
+                        fence = None  # the lease of an order that has ended is over
             except Unavailable:
                 is_available = False
             except Exception as error:

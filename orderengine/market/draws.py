@@ -39,11 +39,13 @@ def key_of(text: str) -> int:
 
     The id of a study's order is the key, in hex: nothing is looked up or hashed.
     """
-    if len(text) == _ID_DIGITS:
-        try:
-            return int(text, 16)
-        except ValueError:
-            pass
+    try:
+        return int(text, 16) if len(text) == _ID_DIGITS else _hashed(text)
+    except ValueError:
+        return _hashed(text)
+
+
+def _hashed(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
 
 

@@ -157,14 +157,7 @@ class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
         if creator_rate and not creator_fee_on_input:
             creator_fee = mul_div_ceil(gross_out, creator_rate, _RATE_ONE)
         return RaydiumCpmmSwap(
-            self,
-            a_to_b,
-            creator_fee_on_input,
-            amount_in,
-            net_in,
-            gross_out,
-            trade_fee,
-            creator_fee,
+            self, a_to_b, creator_fee_on_input, amount_in, net_in, gross_out, trade_fee, creator_fee
         )
 
     def swap_exact_out(self, direction: Direction, amount_out: int, now_s: int) -> RaydiumCpmmSwap:
@@ -198,14 +191,7 @@ class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
             creator_fee = mul_div_floor(trade_fee, creator_rate, rate_in) if rate_in else 0
             trade_fee -= creator_fee
         return RaydiumCpmmSwap(
-            self,
-            a_to_b,
-            creator_fee_on_input,
-            amount_in,
-            net_in,
-            gross_out,
-            trade_fee,
-            creator_fee,
+            self, a_to_b, creator_fee_on_input, amount_in, net_in, gross_out, trade_fee, creator_fee
         )
 
     def amount_in_to_price(self, direction: Direction, limit_price_x64: int, now_s: int) -> int:

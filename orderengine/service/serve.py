@@ -95,8 +95,8 @@ async def _require_usable(settings: Settings) -> None:
     Raises:
         InvalidData, Unavailable: the file is not ours, or cannot be opened.
     """
-    async with SqliteEventStore(settings.database_path):
-        pass
+    async with SqliteEventStore(settings.database_path) as store:
+        await store.last()
     if settings.redis_url:
         try:
             RedisQueue(settings.redis_url)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import anyio
 from anyio import current_time
@@ -172,7 +172,8 @@ class LoadRun:
     async def _watch(self, order_id: str, tally: OrderTally, over: anyio.Event) -> None:
         """Take every message of an order's own socket, up to its closing after the end."""
         items: AsyncGenerator[Event | Connected | Closed]
-        try:
+        # What a socket that breaks off did not send counts as missing.
+        with suppress(Unavailable, UnknownOrder):
             async with aclosing(self._client.watch(order_id, lambda: tally.next_seq)) as items:
                 async for item in items:
                     if isinstance(item, Closed):
@@ -182,8 +183,6 @@ class LoadRun:
                         self.reconnects += item.times > 1
                     elif item.order_id == order_id:
                         tally.heard(item, current_time())
-        except (Unavailable, UnknownOrder):
-            pass  # what it did not send counts as missing
         over.set()
 
     async def _linger(self) -> None:

@@ -114,10 +114,13 @@ class Standin:
         if scope["type"] == "websocket":
             await self._socket(scope, receive, send)
         elif scope["type"] == "http":
-            self.headers.append({k.decode(): v.decode() for k, v in scope["headers"]})
-            await self._http(scope, await _body(receive), send)
+            headers = {k.decode(): v.decode() for k, v in scope["headers"]}
+            self.headers.append(headers)
+            await self._http(scope, headers, await _body(receive), send)
 
-    async def _http(self, scope: dict[str, Any], body: bytes, send: Send) -> None:
+    async def _http(
+        self, scope: dict[str, Any], headers: dict[str, str], body: bytes, send: Send
+    ) -> None:
         method, parts = scope["method"], scope["path"].strip("/").split("/")
         query = {k: v[0] for k, v in parse_qs(scope["query_string"].decode()).items()}
         self.seen[f"{method} {scope['path']}"] += 1
@@ -125,10 +128,10 @@ class Standin:
             return await _answer(send, 503 if self.unready else 200, {})
         if self.unavailable:
             self.unavailable -= 1
-            headers = {"retry-after": self.retry_after}
-            return await _problem(send, 503, "OVERLOADED", "too much to do", headers)
+            later = {"retry-after": self.retry_after}
+            return await _problem(send, 503, "OVERLOADED", "too much to do", later)
         if parts == ["execute"]:
-            return await self._execute(body, send)
+            return await self._execute(headers["idempotency-key"], body, send)
         if parts == ["quote"]:
             return await _answer(send, 200, {"amount_out": "7", "asked": msgspec.json.decode(body)})
         if parts == ["orders"]:
@@ -145,10 +148,9 @@ class Standin:
         await _answer(send, 200, self._view(parts[1]))
         return None
 
-    async def _execute(self, body: bytes, send: Send) -> None:
+    async def _execute(self, key: str, body: bytes, send: Send) -> None:
         if self.refuse is not None:
             return await _problem(send, *self.refuse, "not like this")
-        key = self.headers[-1]["idempotency-key"]
         order_id, first = self.keys.setdefault(key, (f"order-{len(self.keys)}", body))
         if first != body:
             return await _problem(send, 422, "IDEMPOTENCY_KEY_REUSED", "another body")

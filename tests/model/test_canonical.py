@@ -16,20 +16,17 @@ from orderengine.model.canonical import fields_of, writer_of
 from orderengine.model.events import Claimed, Event, Routed, Status, Submitted
 from orderengine.model.instants import Instant
 from orderengine.model.order import Declined, Leg, Order, Quote, Route
-from tests.strategies import EVENT_KINDS, declined, events, legs, orders, quotes, routes, tag_of
-
-_AMOUNTS = {
-    "amount",
-    "amount_in",
-    "amount_in_max",
-    "amount_out",
-    "amount_out_min",
-    "fee_in",
-    "fee_out",
-    "network_cost",
-    "network_fee",
-    "reference_price_x64",
-}
+from tests.strategies import (
+    AMOUNT_FIELDS,
+    EVENT_KINDS,
+    declined,
+    events,
+    legs,
+    orders,
+    quotes,
+    routes,
+    tag_of,
+)
 
 
 def _simple(name: str, value: object) -> object:
@@ -37,7 +34,7 @@ def _simple(name: str, value: object) -> object:
         return _simple_object(value)
     if isinstance(value, tuple):
         return [_simple(name, item) for item in value]
-    if isinstance(value, int) and name in _AMOUNTS:
+    if isinstance(value, int) and name in AMOUNT_FIELDS:
         return str(value)
     if isinstance(value, int) and name.endswith("_ns"):
         second = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=value // 10**9)

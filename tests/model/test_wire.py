@@ -22,20 +22,8 @@ from orderengine.model.wire import (
     encode_lines,
     event_log_sha256,
 )
-from tests.strategies import EVENT_KINDS, events, orders, tag_of
+from tests.strategies import AMOUNT_FIELDS, EVENT_KINDS, events, orders, tag_of
 
-_AMOUNTS = {
-    "amount",
-    "amount_in",
-    "amount_in_max",
-    "amount_out",
-    "amount_out_min",
-    "fee_in",
-    "fee_out",
-    "network_cost",
-    "network_fee",
-    "reference_price_x64",
-}
 _INSTANTS = {"at", "deadline", "retry_at", "landed_at"}
 _NINE_DIGITS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
 
@@ -87,7 +75,7 @@ def test_the_form_is_canonical(event: Event) -> None:
     assert value["type"] == tag_of(type(event))
     for key, member in _members(value):
         assert type(member) in (str, int, list, dict)
-        if key in _AMOUNTS:
+        if key in AMOUNT_FIELDS:
             assert isinstance(member, str)
             assert re.fullmatch("[0-9]+", member)
         if key in _INSTANTS:
