@@ -11,12 +11,15 @@ passed in, because nothing here reads a clock.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Protocol
 
+from msgspec import Struct
+
 from orderengine.errors import WrongPair
 
-__all__ = ["Direction", "Pool", "Swap", "direction_of", "tokens_of"]
+__all__ = ["Direction", "Pool", "Segment", "Swap", "direction_of", "tokens_of"]
 
 
 class Direction(StrEnum):
@@ -24,6 +27,26 @@ class Direction(StrEnum):
 
     A_TO_B = "a_to_b"
     B_TO_A = "b_to_a"
+
+
+class Segment(Struct, frozen=True, gc=False):
+    """Hold one piece of a price curve in the direction of a swap, in real numbers.
+
+    Prices are units of output for one unit of input, after fees.
+
+    ``orderengine.pools.segments`` has the formulas.
+    """
+
+    price_start: float
+    """At its first unit."""
+    price_end: float
+    """At its last unit: the start's price in a bin, 0 on a curve that never ends."""
+    liquidity: float
+    """Of a curve, after fees; 0 in a bin."""
+    amount_in: float
+    """All that it takes, fees included; infinite on a curve that never ends."""
+    amount_out: float
+    """All that it pays."""
 
 
 class Swap(Protocol):
@@ -116,6 +139,14 @@ class Pool(Protocol):
 
         Raises:
             InvalidAmount: ``limit_price_x64`` is negative.
+        """
+
+    def segments(self, direction: Direction, now_s: int) -> Iterator[Segment]:
+        """Yield the pieces of the price curve in this direction, as a swap at ``now_s`` meets them.
+
+        From the state as it is to the last unit that the pool can pay. Pieces that pay nothing are
+        left out. The price falls from piece to piece, but for one case: a fee that falls while the
+        swap moves towards its reference (DLMM, adaptive and dynamic fees) can raise it again.
         """
 
 

@@ -23,8 +23,9 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from orderengine.errors import InsufficientLiquidity, InvalidAmount, InvalidData
-from orderengine.pools.base import Direction
+from orderengine.pools.base import Direction, Segment
 from orderengine.pools.fixed_point import (
+    Q64,
     U64_MAX,
     require_u64_amount,
     require_u64_result,
@@ -47,6 +48,7 @@ from orderengine.pools.meteora_dlmm_fee import (
 )
 from orderengine.pools.meteora_dlmm_price import bin_price_x64
 from orderengine.pools.meteora_dlmm_spec import MeteoraDlmmSpec
+from orderengine.pools.segments import bin_segment
 
 __all__ = ["MeteoraDlmmPool", "MeteoraDlmmSwap"]
 
@@ -215,6 +217,22 @@ class MeteoraDlmmPool(Struct, frozen=True, kw_only=True, gc=False):
             if amount_in >= U64_MAX:
                 return U64_MAX
         return amount_in
+
+    def segments(self, direction: Direction, now_s: int) -> Iterator[Segment]:
+        """Yield a piece for each bin that pays, orders in it included, at the bin's own fee."""
+        a_to_b = direction == Direction.A_TO_B
+        fee_on_input = not (a_to_b and self.fee_always_in_b)
+        for index, fee_rate, _ in self._walk(a_to_b, now_s):
+            kept = 1 - fee_rate / FEE_RATE_ONE
+            price = self.bin_prices_x64[index] / Q64
+            if not a_to_b:
+                price = 1 / price
+            sold = self.bins[index].reserve_out(a_to_b)
+            cost = sold / price
+            if fee_on_input:
+                yield bin_segment(price * kept, cost / kept, sold)
+            else:
+                yield bin_segment(price * kept, cost, sold * kept)
 
     def _walk(self, a_to_b: bool, now_s: int) -> Iterator[tuple[int, int, int]]:
         """Yield (index, fee rate, volatility accumulator) of each bin that can pay, in order."""

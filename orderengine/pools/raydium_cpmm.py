@@ -19,15 +19,16 @@ program refuses an output of 0; it is quoted as 0 here, as the SDK does.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import copy
 from enum import StrEnum
-from math import isqrt
+from math import isqrt, sqrt
 
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
 from orderengine.errors import InsufficientLiquidity, InvalidAmount, InvalidData
-from orderengine.pools.base import Direction
+from orderengine.pools.base import Direction, Segment
 from orderengine.pools.fixed_point import (
     Q64,
     U64_MAX,
@@ -36,6 +37,7 @@ from orderengine.pools.fixed_point import (
     require_u64_amount,
     require_u64_result,
 )
+from orderengine.pools.segments import curve_segment
 
 __all__ = ["CreatorFeeOn", "RaydiumCpmmPool", "RaydiumCpmmSwap"]
 
@@ -236,6 +238,23 @@ class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
             return 0
         # floor(in * keep_in) <= net_in is in * keep_in < net_in + 1: the largest such in.
         return min(mul_div_ceil(net_in + 1, _RATE_ONE, keep_in) - 1, U64_MAX)
+
+    def segments(self, direction: Direction, now_s: int) -> Iterator[Segment]:
+        """Yield the one piece: the constant product, which never ends."""
+        a_to_b = direction is Direction.A_TO_B
+        reserve_in, reserve_out = self._reserves(a_to_b)
+        if not (reserve_in and reserve_out):
+            return
+        rate_in, rate_out = self.trade_fee_rate, self.creator_fee_rate
+        if self._is_creator_fee_on_input(a_to_b):
+            rate_in, rate_out = rate_in + rate_out, 0
+        yield curve_segment(
+            sqrt(reserve_in) * sqrt(reserve_out),
+            sqrt(reserve_out / reserve_in),
+            0.0,
+            1 - rate_in / _RATE_ONE,
+            1 - rate_out / _RATE_ONE,
+        )
 
     def _reserves(self, a_to_b: bool) -> tuple[int, int]:
         if a_to_b:

@@ -16,8 +16,9 @@ from orderengine.errors import (
     InvalidData,
     OrderEngineError,
 )
-from orderengine.pools import CreatorFeeOn, Direction, Pool, RaydiumCpmmPool
+from orderengine.pools import CreatorFeeOn, Direction, RaydiumCpmmPool
 from orderengine.pools.fixed_point import Q64, U64_MAX
+from tests.pools import laws
 from tests.pools.strategies import SOL, USDC, amounts, cpmm_pools, directions, untimed
 
 MILLION = 1_000_000
@@ -220,20 +221,11 @@ def test_amount_in_to_price_refuses_a_negative_limit() -> None:
 def test_swap_moves_the_vaults_by_exactly_its_amounts(
     pool: RaydiumCpmmPool, direction: Direction, amount: int, exact_in: bool
 ) -> None:
-    """What the trader pays and gets is what the vaults gain and lose; k never falls (I9, I11)."""
-    try:
-        quote = pool.swap_exact_in if exact_in else pool.swap_exact_out
-        swap = quote(direction, amount, 0)
-    except OrderEngineError:
-        assume(False)
-    after: Pool = swap.pool
-    change_a, change_b = after.vault_a - pool.vault_a, after.vault_b - pool.vault_b
-    if direction is B_TO_A:
-        change_a, change_b = change_b, change_a
-    assert (change_a, change_b) == (swap.amount_in, -swap.amount_out)
-    assert swap.pool.reserve_a * swap.pool.reserve_b >= pool.reserve_a * pool.reserve_b
-    assert swap.amount_out >= 0
-    assert (swap.amount_in if exact_in else swap.amount_out) == amount
+    """And k never falls (I11)."""
+    laws.moves_the_vaults_by_its_amounts(pool, direction, amount, 0, exact_in=exact_in)
+    quote = pool.swap_exact_in if exact_in else pool.swap_exact_out
+    after = quote(direction, amount, 0).pool
+    assert after.reserve_a * after.reserve_b >= pool.reserve_a * pool.reserve_b
 
 
 @untimed
@@ -242,12 +234,7 @@ def test_swap_exact_out_of_an_output_costs_at_most_its_input(
     pool: RaydiumCpmmPool, direction: Direction, amount_in: int
 ) -> None:
     """Asking for what an input bought never costs more than that input (I10)."""
-    try:
-        bought = pool.swap_exact_in(direction, amount_in, 0).amount_out
-    except OrderEngineError:
-        assume(False)
-    assume(bought > 0)
-    assert pool.swap_exact_out(direction, bought, 0).amount_in <= amount_in
+    laws.asking_for_an_output_costs_at_most_its_input(pool, direction, amount_in, 0)
 
 
 @untimed
@@ -277,13 +264,7 @@ def test_swapping_in_two_parts_never_gains(
     pool: RaydiumCpmmPool, direction: Direction, first: int, second: int
 ) -> None:
     """Two swaps get at most what one swap of the sum gets, without any slack for rounding."""
-    try:
-        one = pool.swap_exact_in(direction, first, 0)
-        two = one.pool.swap_exact_in(direction, second, 0)
-        whole = pool.swap_exact_in(direction, first + second, 0)
-    except OrderEngineError:
-        assume(False)
-    assert one.amount_out + two.amount_out <= whole.amount_out
+    laws.two_parts_never_gain(pool, direction, first, second, 0)
 
 
 @untimed
@@ -292,15 +273,7 @@ def test_more_buys_no_less(
     pool: RaydiumCpmmPool, direction: Direction, amount: int, more: int
 ) -> None:
     """Output grows with input, and input with output (a step of 2 outruns two ceiled fees)."""
-    try:
-        small = pool.swap_exact_in(direction, amount, 0)
-        large = pool.swap_exact_in(direction, amount + more * 2, 0)
-        cheap = pool.swap_exact_out(direction, amount, 0)
-        dear = pool.swap_exact_out(direction, amount + more, 0)
-    except OrderEngineError:
-        assume(False)
-    assert small.amount_out <= large.amount_out
-    assert cheap.amount_in <= dear.amount_in
+    laws.more_buys_no_less(pool, direction, amount, more * 2, 0)
 
 
 @untimed
@@ -352,32 +325,23 @@ def test_amount_in_to_price_is_where_trading_on_stops_paying(
         limit = max(pool.price_x64 * 1_000 // thousandths, 1)
     else:
         limit = pool.price_x64 * thousandths // 1_000
-    amount_in = pool.amount_in_to_price(direction, limit, 0)
-    assume(amount_in >= 100)
-    step = amount_in // 10
-    before, at, beyond = (
-        pool.swap_exact_in(direction, amount, 0).amount_out
-        for amount in (amount_in - step, amount_in, amount_in + step)
-    )
-    # Each swap rounds its output by under a unit, and its fees by under two units of input.
-    if direction is A_TO_B:
-        assert (at - before + 2) * Q64 >= limit * (step - 4)
-        assert (beyond - at - 2) * Q64 <= limit * (step + 4)
-    else:
-        assert (at - before + 2) * limit >= Q64 * (step - 4)
-        assert (beyond - at - 2) * limit <= Q64 * (step + 4)
+    laws.stops_at_the_price(pool, direction, limit, 0)
 
 
 @untimed
 @given(cpmm_pools(), directions, amounts)
-def test_swap_leaves_the_pool_as_it_was(
-    pool: RaydiumCpmmPool, direction: Direction, amount: int
-) -> None:
-    """A quote has no effect: asking twice gives the same answer, and the pool cannot be changed."""
-    try:
-        first = pool.swap_exact_in(direction, amount, 0)
-    except OrderEngineError:
-        assume(False)
-    assert pool.swap_exact_in(direction, amount, 0) == first
+def test_quoting_changes_nothing(pool: RaydiumCpmmPool, direction: Direction, amount: int) -> None:
+    """And the pool cannot be changed."""
+    laws.quoting_changes_nothing(pool, direction, amount, 0)
     with pytest.raises(AttributeError):
         pool.reserve_a = 1  # type: ignore[misc] # it must be refused at run time too
+
+
+@untimed
+@given(cpmm_pools(), directions, amounts)
+def test_segments_bound_the_swap(pool: RaydiumCpmmPool, direction: Direction, amount: int) -> None:
+    """Two ceiled fees keep up to two units of input, flooring one of output; a fee there another.
+
+    A unit of the curve's input is up to four of the trader's, where fees take three quarters.
+    """
+    laws.segments_bound_the_swap(pool, direction, amount, 0, 8, 2)

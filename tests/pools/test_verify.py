@@ -176,7 +176,7 @@ def test_check_line_refuses_what_is_no_json(line: str | bytes) -> None:
 
 def test_check_case_refuses_an_unknown_venue() -> None:
     """The error lists the venues there are."""
-    with pytest.raises(InvalidData, match="raydium_cpmm, meteora_dlmm"):
+    with pytest.raises(InvalidData, match=r"meteora_dlmm.*raydium_cpmm"):
         check_case("uniswap", CPMM, "x")
 
 
@@ -197,5 +197,5 @@ def test_venue_of_file_name_reads_its_start(name: str, venue: str) -> None:
 @pytest.mark.parametrize("name", ["public.jsonl", "meteora_dlmm/public.jsonl", ""])
 def test_venue_of_file_name_refuses_others(name: str) -> None:
     """A name that starts with no venue is refused with the names that would do."""
-    with pytest.raises(InvalidData, match="starts with raydium_cpmm, meteora_dlmm"):
+    with pytest.raises(InvalidData, match=r"starts with .*meteora_dlmm.*raydium_cpmm"):
         venue_of_file_name(name)

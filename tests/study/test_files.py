@@ -17,7 +17,7 @@ from orderengine.market.prices import Trace, to_x64
 from orderengine.model.instants import parse_rfc3339
 from orderengine.model.tokens import token
 from orderengine.study.files import file_sha256, read_latencies, read_prices
-from tests.study.shared import SOL_2021, SOL_2026, shared_file
+from tests.shared import SOL_2021, SOL_2026, shared_file
 
 BASE, QUOTE = token("SOL"), token("USDC")
 AT_S = 1_783_355_400

@@ -34,9 +34,9 @@ from orderengine.study.result import Result
 from orderengine.study.run import scenario
 from orderengine.study.scenario import Scenario
 from orderengine.study.wiring import build_world
+from tests.shared import SOL_2021, SOL_2026, shared_file
 from tests.study import sources
 from tests.study.busy import BUSY, busy, events_of
-from tests.study.shared import SOL_2021, SOL_2026, shared_file
 
 
 def confirmed(result: Result) -> list[tuple[list[Event], Confirmed]]:

@@ -1,0 +1,103 @@
+"""Hold what checking any venue's cases needs: the request, the result, the venue's own rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct, field
+
+from orderengine.errors import InvalidData
+from orderengine.pools.base import Direction
+
+__all__ = [
+    "CaseResult",
+    "CaseStatus",
+    "Figures",
+    "Mismatch",
+    "SwapMode",
+    "SwapRequest",
+    "Trade",
+    "VenueRules",
+    "decode_as",
+    "result_of",
+]
+
+
+class CaseStatus(StrEnum):
+    """Say how a case ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Mismatch(Struct, frozen=True):
+    """Name one field that differs."""
+
+    field: str
+    expected: str
+    got: str
+
+
+class CaseResult(Struct, frozen=True, kw_only=True):
+    """Hold how a case ended; ``reason`` says why it was skipped."""
+
+    case_id: str
+    status: CaseStatus
+    mismatches: tuple[Mismatch, ...] = ()
+    reason: str = ""
+
+
+class SwapMode(StrEnum):
+    """Say which side of the swap ``amount`` fixes."""
+
+    EXACT_IN = "exact_in"
+    EXACT_OUT = "exact_out"
+
+
+class SwapRequest(Struct, frozen=True, kw_only=True):
+    """Hold the ``swap`` of a case."""
+
+    direction: Direction
+    mode: SwapMode
+    amount: int
+    timestamp: int = 0
+    partial_fill: bool = False
+
+
+_T = TypeVar("_T")
+
+Figures = Mapping[str, int]
+"""What a swap computed, under the names that ``expect`` uses; flags are 0 or 1."""
+
+Trade = Callable[[SwapRequest], Figures]
+
+
+class VenueRules(Struct, frozen=True, kw_only=True):
+    """Hold how to check one venue."""
+
+    build: Callable[[Mapping[str, object], str], Trade]
+    """Build the pool of a case, named by the second argument, and return how it trades."""
+    required_keys: Mapping[str, tuple[str, ...]]
+    """Keys by dotted path of the object that must have them, for what a pool has defaults for."""
+    point_key: str = ""
+    """A key that only this venue's price points have."""
+    check_point: Callable[[Mapping[str, object], str], CaseResult] | None = None
+    skipped_tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def result_of(case_id: str, mismatches: tuple[Mismatch, ...]) -> CaseResult:
+    """Return how a case ended: failed if anything differs."""
+    status = CaseStatus.FAILED if mismatches else CaseStatus.PASSED
+    return CaseResult(case_id=case_id, status=status, mismatches=mismatches)
+
+
+def decode_as(value: object, wanted: type[_T], source: str, expected: str) -> _T:
+    """Convert decoded JSON to a type, reading decimal strings as integers."""
+    try:
+        return msgspec.convert(value, wanted, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidData(source, str(error), expected) from error

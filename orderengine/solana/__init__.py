@@ -1,0 +1,1 @@
+"""Speak Solana: accounts and addresses, and JSON-RPC. Needs the extra ``solana``."""
