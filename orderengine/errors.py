@@ -229,15 +229,21 @@ class Rejected(OrderEngineError):
 
 
 class InsufficientLiquidity(Rejected):
-    """Say that a pool cannot pay ``required``; it has ``available`` (base units of one token)."""
+    """Say that a pool cannot pay ``required``; it has ``available`` (base units of one token).
+
+    ``reason`` says why, where that is not simply that the pool holds no more: above all what was
+    not read of the pool and might pay.
+    """
 
     code = "INSUFFICIENT_LIQUIDITY"
 
-    def __init__(self, pool: str, required: int, available: int) -> None:
+    def __init__(self, pool: str, required: int, available: int, reason: str = "") -> None:
         self.pool = pool
         self.required = required
         self.available = available
-        super().__init__(f"pool {pool} must pay {required} base units and can pay {available}")
+        self.reason = reason
+        said = f"pool {pool} must pay {required} base units and can pay {available}"
+        super().__init__(f"{said}: {reason}" if reason else said)
 
 
 class AmountOverflow(Rejected):

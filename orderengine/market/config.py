@@ -97,6 +97,9 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     skip_rate: float = 0.0007
     """Chance that a slot has no block (Syndica, September 2025)."""
     price: PriceConfig = PriceConfig()
+    snapshot: str = ""
+    """A file that ``orderengine snapshot`` wrote: its pools of this pair take the place of
+    ``pools``. The price then starts at that of the deepest, and the study at the file's time."""
     pools: tuple[PoolConfig, ...] = DEFAULT_POOLS
     arbitrage: bool = True
     """Whether an arbitrageur trades every pool back to within its fee of the outside price, at the
@@ -125,7 +128,7 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         names = [pool.name for pool in self.pools]
         check("pools", names, len(set(names)) == len(names), "a different name for each pool")
         amount_of("flow.size_median", self.flow.size_median, self.base)
-        for index, pool in enumerate(self.pools):
+        for index, pool in enumerate(() if self.snapshot else self.pools):
             amount_of(f"pools[{index}].depth", pool.depth, self.quote)
         paid = any(getattr(self.fees, name) for name in self.fees.__struct_fields__)
         has_sol = "SOL" in (self.base, self.quote)

@@ -32,7 +32,8 @@ class PriceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     model: Literal["gbm", "trace"] = "gbm"
     start: str = "81.80"
     """Of ``gbm``: quote tokens for one base token at the start. The default is the SOL/USDC price
-    of 2026-07-06 16:30 UTC (spot of the Meteora pool 5rCf1DM8… at slot 431198953)."""
+    of 2026-07-06 16:30 UTC (spot of the Meteora pool 5rCf1DM8… at slot 431198953). With a snapshot
+    of pools, "81.80" stands for the price of the deepest of them; 81.8 does not."""
     volatility: float = 0.8
     """Of ``gbm``: standard deviation of the log price over a year. Assumption: 80 %."""
     file: str = ""

@@ -238,20 +238,23 @@ class World:
             size = max(
                 round(draws.lognormal(self._flow_median, self._flow.size_sigma, slot, k + 1)), 1
             )
-            if draws.u64(slot, k + 2) & 1:
-                self._trade("flow", pool, Direction.A_TO_B, size, now_s)
-            else:
-                value = max(size * self.price_x64 >> 64, 1)
-                self._trade("flow", pool, Direction.B_TO_A, value, now_s)
+            sells_base = bool(draws.u64(slot, k + 2) & 1)
+            amount = size if sells_base else max(size * self.price_x64 >> 64, 1)
+            is_a_to_b = sells_base == (pool.token_a == self.base)
+            direction = Direction.A_TO_B if is_a_to_b else Direction.B_TO_A
+            self._trade("flow", pool, direction, amount, now_s)
 
     def _arbitrage_pool(self, pool: Pool, now_s: int) -> None:
         """Trade until the pool's price after its fee is no better than the outside price.
 
         Selling A to the pool pays while it gives more B for A than outside; selling B pays while it
-        asks less B for A than outside.
+        asks less B for A than outside. The base token may be either of the two.
         """
+        price_x64 = self.price_x64
+        if pool.token_a != self.base:
+            price_x64 = (1 << 128) // price_x64
         for direction in (Direction.A_TO_B, Direction.B_TO_A):
-            amount_in = pool.amount_in_to_price(direction, self.price_x64, now_s)
+            amount_in = pool.amount_in_to_price(direction, price_x64, now_s)
             if amount_in > 0:
                 self._trade("arbitrageur", pool, direction, amount_in, now_s)
                 return

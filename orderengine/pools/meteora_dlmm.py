@@ -6,8 +6,9 @@ bin after the other, from the active bin; bins that sell nothing cost nothing. T
 anew at each bin that trades, and is charged in the input token or always in token B. The last bin
 that traded is the next active one, also when it was just emptied.
 
-``meteora_dlmm_price`` gives bins their prices, ``meteora_dlmm_fee`` the fee rates, and
-``meteora_dlmm_bin`` trades inside one bin; here is the walk over bins and the pool's next state.
+``meteora_dlmm_price`` gives bins their prices, ``meteora_dlmm_fee`` the fee rates,
+``meteora_dlmm_bin`` trades inside one bin, ``meteora_dlmm_walk`` finds the bins that a swap
+empties, and ``meteora_dlmm_swap`` has its fees and the pool's next state.
 
 Source: swapQuote and swapQuoteExactOut of @meteora-ag/dlmm 1.9.14 (observed results), and
 MeteoraAg/dlmm-sdk commons/src/quote.rs at fb02e51. Unlike that Rust quote, a walk does not stop
@@ -19,65 +20,25 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from functools import cached_property
 
 from msgspec import Struct
 
 from orderengine.errors import InsufficientLiquidity, InvalidAmount, InvalidData
 from orderengine.pools.base import Direction, Segment
-from orderengine.pools.fixed_point import (
-    Q64,
-    U64_MAX,
-    require_u64_amount,
-    require_u64_result,
-)
-from orderengine.pools.meteora_dlmm_bin import (
-    BinTerms,
-    DlmmBin,
-    fill_exact_in,
-    fill_exact_out,
-    fill_whole,
-)
-from orderengine.pools.meteora_dlmm_fee import (
-    FEE_RATE_ONE,
-    DlmmFeeParameters,
-    DlmmVolatility,
-    accumulator_at,
-    base_fee_rate,
-    split_fee,
-    total_fee_rate,
-)
-from orderengine.pools.meteora_dlmm_price import bin_price_x64
-from orderengine.pools.meteora_dlmm_spec import MeteoraDlmmSpec
+from orderengine.pools.fixed_point import Q64, U64_MAX, require_u64_amount, require_u64_result
+from orderengine.pools.meteora_dlmm_bin import DlmmBin, fill_exact_in, fill_exact_out
+from orderengine.pools.meteora_dlmm_fee import FEE_RATE_ONE, DlmmFeeParameters, DlmmVolatility
+from orderengine.pools.meteora_dlmm_price import BIN_ID_MAX, bin_price_x64
+from orderengine.pools.meteora_dlmm_spec import DlmmBinSpec, MeteoraDlmmSpec
+from orderengine.pools.meteora_dlmm_swap import MeteoraDlmmSwap
+from orderengine.pools.meteora_dlmm_walk import DlmmTable, DlmmWalk
 from orderengine.pools.segments import bin_segment
 
 __all__ = ["MeteoraDlmmPool", "MeteoraDlmmSwap"]
 
 
-class MeteoraDlmmSwap(Struct, frozen=True, kw_only=True, gc=False):
-    """Hold a swap, the program's split of its fee and the end of its walk.
-
-    The fee is charged in the input token if ``fee_on_input``. exact_out may buy more than it pays
-    out, where a unit of input is worth several of output: that surplus is a fee in the output
-    token. ``lp_fee`` (limit order placers included) and ``protocol_fee`` are the program's split
-    of ``fee_in + fee_out``. It leaves out a fee that ate all of a bin's input, and a surplus of one
-    unit in a bin: those stay in the vault as nobody's.
-    """
-
-    amount_in: int
-    amount_out: int
-    fee_in: int
-    fee_out: int
-    crossed: int
-    end_price_x64: int
-    lp_fee: int
-    protocol_fee: int
-    fee_on_input: bool
-    end_bin_id: int
-    bins_touched: int
-    pool: MeteoraDlmmPool
-
-
-class MeteoraDlmmPool(Struct, frozen=True, kw_only=True, gc=False):
+class MeteoraDlmmPool(Struct, frozen=True, kw_only=True, dict=True):
     """Hold one pool; build it with ``from_spec``.
 
     ``bin_ids`` (ascending), ``bin_prices_x64`` and ``bins`` run in parallel. A swap replaces
@@ -103,24 +64,21 @@ class MeteoraDlmmPool(Struct, frozen=True, kw_only=True, gc=False):
     accrued_fee_b: int = 0
     order_proceeds_a: int = 0
     order_proceeds_b: int = 0
+    known_bin_ids: tuple[int, int] | None = None
 
     @classmethod
     def from_spec(cls, spec: MeteoraDlmmSpec) -> MeteoraDlmmPool:
         """Build a pool, computing the price of every bin.
 
         Raises:
-            InvalidData: a bin is given twice, an amount or a fee setting is out of range, or the
-                price of a bin does not fit Q64.64.
+            InvalidData: a bin is given twice or lies outside the known ones, an amount or a fee
+                setting is out of range, or the price of a bin does not fit Q64.64.
         """
         source = f"pool {spec.address}"
-        if spec.collect_fee_mode not in {0, 1}:
-            raise InvalidData(source, f"collect_fee_mode {spec.collect_fee_mode}", "0 or 1")
-        spec.parameters.require_valid(source)
+        spec.require_valid()
         bin_price_x64(spec.active_id, spec.bin_step)
         described = sorted(spec.bins, key=lambda bin_spec: bin_spec.id)
         bin_ids = tuple(bin_spec.id for bin_spec in described)
-        if len(set(bin_ids)) != len(bin_ids):
-            raise InvalidData(source, f"bin ids {bin_ids}", "each bin at most once")
         bins = tuple(bin_spec.held(spec.supports_limit_order) for bin_spec in described)
         held_a = spec.accrued_fee_a + spec.order_proceeds_a
         held_b = spec.accrued_fee_b + spec.order_proceeds_b
@@ -149,6 +107,27 @@ class MeteoraDlmmPool(Struct, frozen=True, kw_only=True, gc=False):
             accrued_fee_b=spec.accrued_fee_b,
             order_proceeds_a=spec.order_proceeds_a,
             order_proceeds_b=spec.order_proceeds_b,
+            known_bin_ids=spec.known_bin_ids,
+        )
+
+    def to_spec(self) -> MeteoraDlmmSpec:
+        """Describe the pool: ``from_spec`` makes the same of it again."""
+        return MeteoraDlmmSpec(
+            address=self.address,
+            token_a=self.token_a,
+            token_b=self.token_b,
+            bin_step=self.bin_step,
+            active_id=self.active_id,
+            parameters=self.parameters,
+            volatility=self.volatility,
+            collect_fee_mode=int(self.fee_always_in_b),
+            supports_limit_order=True,
+            bins=tuple(map(DlmmBinSpec.of, self.bin_ids, self.bins)),
+            accrued_fee_a=self.accrued_fee_a,
+            accrued_fee_b=self.accrued_fee_b,
+            order_proceeds_a=self.order_proceeds_a,
+            order_proceeds_b=self.order_proceeds_b,
+            known_bin_ids=self.known_bin_ids,
         )
 
     @property
@@ -168,11 +147,44 @@ class MeteoraDlmmPool(Struct, frozen=True, kw_only=True, gc=False):
 
         Raises:
             InvalidAmount: ``amount_in`` is below 1 or above u64.
-            InsufficientLiquidity: the bins take less (its amounts are of the input token).
+            InsufficientLiquidity: the bins take less (its amounts are of the input token), or the
+                swap goes on beyond the known bins, which ``partial_fill`` does not allow either.
             AmountOverflow: the output would be above u64.
         """
-        require_u64_amount("amount_in", amount_in)
-        return self._swap(direction, amount_in, now_s, exact_in=True, partial_fill=partial_fill)
+        if type(amount_in) is not int or not 0 < amount_in <= U64_MAX:
+            require_u64_amount("amount_in", amount_in)
+        a_to_b = direction == Direction.A_TO_B
+        walk = self.walk(a_to_b, now_s)
+        table = walk.table
+        emptied = bisect_right(table.leave_in, amount_in)
+        if emptied == len(table.leave_in):
+            table = walk.table_beyond_input(amount_in)
+            emptied = bisect_right(table.leave_in, amount_in)
+        rest, amount_out = amount_in - table.taken[emptied], table.paid[emptied]
+        if emptied == len(table.steps):
+            self._require_allowed(a_to_b, amount_in, amount_in - rest, partial_fill)
+            amount_in, rest = amount_in - rest, 0
+        else:
+            step = table.steps[emptied]
+            index, price_x64, kept, cost, sold, is_one_lot, _ = step
+            if is_one_lot:
+                if walk.fee_on_input:
+                    net_in = rest * kept // FEE_RATE_ONE  # floored, as the fee is ceiled
+                    kept = FEE_RATE_ONE
+                else:
+                    net_in = rest
+                if net_in >= cost:
+                    output = sold
+                elif a_to_b:
+                    output = net_in * price_x64 >> 64  # floored
+                else:
+                    output = (net_in << 64) // price_x64  # floored
+                amount_out += output * kept // FEE_RATE_ONE  # floored, as the fee is ceiled
+            else:
+                amount_out += fill_exact_in(self.bins[index], walk.terms(step), rest).amount_out
+        if amount_out > U64_MAX:
+            require_u64_result("amount_out", amount_out)
+        return MeteoraDlmmSwap(self, a_to_b, True, now_s, emptied, rest, amount_in, amount_out)
 
     def swap_exact_out(
         self, direction: Direction, amount_out: int, now_s: int, *, partial_fill: bool = False
@@ -181,14 +193,40 @@ class MeteoraDlmmPool(Struct, frozen=True, kw_only=True, gc=False):
 
         Raises:
             InvalidAmount: ``amount_out`` is below 1 or above u64.
-            InsufficientLiquidity: the bins give less.
+            InsufficientLiquidity: the bins give less, or the swap goes on beyond the known bins.
             AmountOverflow: the input would be above u64.
         """
-        require_u64_amount("amount_out", amount_out)
-        return self._swap(direction, amount_out, now_s, exact_in=False, partial_fill=partial_fill)
+        if type(amount_out) is not int or not 0 < amount_out <= U64_MAX:
+            require_u64_amount("amount_out", amount_out)
+        a_to_b = direction == Direction.A_TO_B
+        walk = self.walk(a_to_b, now_s)
+        table = walk.table
+        emptied = bisect_right(table.leave_out, amount_out)
+        if emptied == len(table.leave_out):
+            table = walk.table_beyond_output(amount_out)
+            emptied = bisect_right(table.leave_out, amount_out)
+        amount_in, rest = table.taken[emptied], amount_out - table.paid[emptied]
+        if rest and emptied == len(table.steps):
+            self._require_allowed(a_to_b, amount_out, amount_out - rest, partial_fill)
+            amount_out, rest = amount_out - rest, 0
+        elif rest:
+            step = table.steps[emptied]
+            index, price_x64, kept, _, _, is_one_lot, _ = step
+            if is_one_lot:
+                lot = rest if walk.fee_on_input else -(-rest * FEE_RATE_ONE // kept)  # ceiled
+                # Ceiled, either way.
+                charge = -((-lot << 64) // price_x64) if a_to_b else -(-lot * price_x64 >> 64)
+                if walk.fee_on_input:
+                    charge = -(-charge * FEE_RATE_ONE // kept)  # ceiled
+                amount_in += charge
+            else:
+                amount_in += fill_exact_out(self.bins[index], walk.terms(step), rest).amount_in
+        if amount_in > U64_MAX:
+            require_u64_result("amount_in", amount_in)
+        return MeteoraDlmmSwap(self, a_to_b, False, now_s, emptied, rest, amount_in, amount_out)
 
     def amount_in_to_price(self, direction: Direction, limit_price_x64: int, now_s: int) -> int:
-        """Return the input that takes every bin up to the first that is worse than the limit.
+        """Return the input that takes every known bin up to the first that is worse than the limit.
 
         A bin has one price and, in one swap, one fee rate, so it is taken whole or not at all. The
         comparison is exact: price * (1 - rate) >= limit for A, price / (1 - rate) <= limit for B.
@@ -201,179 +239,78 @@ class MeteoraDlmmPool(Struct, frozen=True, kw_only=True, gc=False):
         if limit_price_x64 < 0:
             raise InvalidAmount("limit_price_x64", limit_price_x64, "at least 0")
         a_to_b = direction == Direction.A_TO_B
-        fee_on_input = not (a_to_b and self.fee_always_in_b)
-        amount_in = 0
-        for index, fee_rate, _ in self._walk(a_to_b, now_s):
-            price_x64 = self.bin_prices_x64[index]
-            kept = FEE_RATE_ONE - fee_rate
+        walk = self.walk(a_to_b, now_s)
+        number, table = 0, walk.table_of_step(0)
+        while number < len(table.steps) and table.taken[number] < U64_MAX:
+            _, price_x64, kept, _, _, _, _ = table.steps[number]
             if a_to_b:
                 is_worse = price_x64 * kept < limit_price_x64 * FEE_RATE_ONE
             else:
                 is_worse = price_x64 * FEE_RATE_ONE > limit_price_x64 * kept
             if is_worse:
                 break
-            terms = BinTerms(price_x64, fee_rate, a_to_b, fee_on_input)
-            amount_in += fill_whole(self.bins[index], terms).amount_in
-            if amount_in >= U64_MAX:
-                return U64_MAX
-        return amount_in
+            number += 1
+            table = walk.table_of_step(number)
+        return min(table.taken[number], U64_MAX)
 
     def segments(self, direction: Direction, now_s: int) -> Iterator[Segment]:
-        """Yield a piece for each bin that pays, orders in it included, at the bin's own fee."""
+        """Yield a piece for each known bin that pays, orders in it included, at its own fee."""
         a_to_b = direction == Direction.A_TO_B
-        fee_on_input = not (a_to_b and self.fee_always_in_b)
-        for index, fee_rate, _ in self._walk(a_to_b, now_s):
-            kept = 1 - fee_rate / FEE_RATE_ONE
-            price = self.bin_prices_x64[index] / Q64
+        walk = self.walk(a_to_b, now_s)
+        number = 0
+        while number < len(steps := walk.table_of_step(number).steps):
+            _, price_x64, kept_of_one, _, sold, _, _ = steps[number]
+            number += 1
+            kept = kept_of_one / FEE_RATE_ONE
+            price = price_x64 / Q64
             if not a_to_b:
                 price = 1 / price
-            sold = self.bins[index].reserve_out(a_to_b)
             cost = sold / price
-            if fee_on_input:
+            if walk.fee_on_input:
                 yield bin_segment(price * kept, cost / kept, sold)
             else:
                 yield bin_segment(price * kept, cost, sold * kept)
 
-    def _walk(self, a_to_b: bool, now_s: int) -> Iterator[tuple[int, int, int]]:
-        """Yield (index, fee rate, volatility accumulator) of each bin that can pay, in order."""
-        parameters, bin_ids, bins, bin_step = (
-            self.parameters,
-            self.bin_ids,
-            self.bins,
-            self.bin_step,
-        )
-        volatility_reference, index_reference = self.volatility.references_at(
-            parameters, self.active_id, now_s
-        )
-        base_rate = base_fee_rate(parameters, bin_step)
-        if a_to_b:
-            indices = range(bisect_right(bin_ids, self.active_id) - 1, -1, -1)
-        else:
-            indices = range(bisect_left(bin_ids, self.active_id), len(bin_ids))
-        for index in indices:
-            if bins[index].reserve_out(a_to_b):
-                accumulator = accumulator_at(
-                    bin_ids[index],
-                    volatility_reference,
-                    index_reference,
-                    parameters.max_volatility_accumulator,
-                )
-                rate = total_fee_rate(
-                    base_rate, parameters.variable_fee_control, accumulator, bin_step
-                )
-                yield index, rate, accumulator
-
-    def _swap(
-        self, direction: Direction, amount: int, now_s: int, *, exact_in: bool, partial_fill: bool
-    ) -> MeteoraDlmmSwap:
-        """Trade bin after bin until ``amount`` is used up or paid out."""
-        a_to_b = direction == Direction.A_TO_B
-        fee_on_input = not (a_to_b and self.fee_always_in_b)
-        fill_bin = fill_exact_in if exact_in else fill_exact_out
-        protocol_share = self.parameters.protocol_share
-        total = _Total()
-        bins = list(self.bins)
-        remaining = amount
-        for index, fee_rate, accumulator in self._walk(a_to_b, now_s):
-            held = self.bins[index]
-            terms = BinTerms(self.bin_prices_x64[index], fee_rate, a_to_b, fee_on_input)
-            fill = fill_bin(held, terms, remaining)
-            bins[index] = held.after(fill, a_to_b)
-            total.amount_in += fill.amount_in
-            total.amount_out += fill.amount_out
-            total.fee += fill.fee
-            lp_fee, protocol_fee = split_fee(fill.fee, protocol_share, fill.pool_in, fill.order_in)
-            total.lp_fee += lp_fee
-            total.protocol_fee += protocol_fee
-            # The program books a surplus as the protocol's fee, but not one of a single unit.
-            if fill.surplus > 1:
-                total.protocol_fee += fill.surplus
-            total.surplus += fill.surplus
-            total.order_in += fill.order_in
-            total.bins_touched += 1
-            total.end_index = index
-            total.accumulator = accumulator
-            remaining -= fill.amount_in if exact_in else fill.amount_out
-            if not remaining:
-                break
-        if remaining and not partial_fill:
-            raise InsufficientLiquidity(self.address, amount, amount - remaining)
-        require_u64_result("amount_in", total.amount_in)
-        require_u64_result("amount_out", total.amount_out)
-        pool = self._after(total, tuple(bins), a_to_b, now_s)
-        return MeteoraDlmmSwap(
-            amount_in=total.amount_in,
-            amount_out=total.amount_out,
-            fee_in=total.fee if fee_on_input else 0,
-            fee_out=total.surplus + (0 if fee_on_input else total.fee),
-            crossed=max(total.bins_touched - 1, 0),
-            end_price_x64=pool.price_x64,
-            pool=pool,
-            lp_fee=total.lp_fee,
-            protocol_fee=total.protocol_fee,
-            fee_on_input=fee_on_input,
-            end_bin_id=pool.active_id,
-            bins_touched=total.bins_touched,
-        )
-
-    def _after(
-        self, total: _Total, bins: tuple[DlmmBin, ...], a_to_b: bool, now_s: int
-    ) -> MeteoraDlmmPool:
-        """Return the pool that a swap leaves; all that enters or leaves a vault is booked here."""
-        active_id, volatility = self.active_id, self.volatility
-        if total.bins_touched:
-            volatility_reference, index_reference = volatility.references_at(
-                self.parameters, active_id, now_s
+    def walk(self, a_to_b: bool, now_s: int) -> DlmmWalk:
+        """Return the bins that a swap at ``now_s`` meets, for ``MeteoraDlmmSwap``."""
+        calm_until, at_rest_from, walks = self._walks
+        state = 0 if now_s < calm_until else 2 if now_s >= at_rest_from else 1
+        walk = walks[state + 3 if a_to_b else state]
+        if walk is None:
+            search = bisect_right if a_to_b else bisect_left
+            first = search(self.bin_ids, self.active_id) - a_to_b
+            walk = walks[state + 3 if a_to_b else state] = DlmmWalk(
+                bin_ids=self.bin_ids,
+                bin_prices_x64=self.bin_prices_x64,
+                bins=self.bins,
+                bin_step=self.bin_step,
+                parameters=self.parameters,
+                references=self.volatility.references_at(self.parameters, self.active_id, now_s),
+                a_to_b=a_to_b,
+                fee_on_input=not (a_to_b and self.fee_always_in_b),
+                table=DlmmTable([], [], [], [0], [0], [0], first),
             )
-            volatility = DlmmVolatility(
-                volatility_accumulator=total.accumulator,
-                volatility_reference=volatility_reference,
-                index_reference=index_reference,
-                last_update_timestamp=now_s,
-            )
-            active_id = self.bin_ids[total.end_index]
-        fee_in, fee_out = total.fee, total.surplus
-        if a_to_b and self.fee_always_in_b:
-            fee_in, fee_out = 0, total.fee + total.surplus
-        if a_to_b:
-            added_a, added_b = total.amount_in, -total.amount_out
-            fee_a, fee_b = fee_in, fee_out
-            proceeds_a, proceeds_b = total.order_in, 0
-        else:
-            added_a, added_b = -total.amount_out, total.amount_in
-            fee_a, fee_b = fee_out, fee_in
-            proceeds_a, proceeds_b = 0, total.order_in
-        return MeteoraDlmmPool(
-            address=self.address,
-            token_a=self.token_a,
-            token_b=self.token_b,
-            bin_step=self.bin_step,
-            active_id=active_id,
-            parameters=self.parameters,
-            volatility=volatility,
-            fee_always_in_b=self.fee_always_in_b,
-            bin_ids=self.bin_ids,
-            bin_prices_x64=self.bin_prices_x64,
-            bins=bins,
-            vault_a=self.vault_a + added_a,
-            vault_b=self.vault_b + added_b,
-            accrued_fee_a=self.accrued_fee_a + fee_a,
-            accrued_fee_b=self.accrued_fee_b + fee_b,
-            order_proceeds_a=self.order_proceeds_a + proceeds_a,
-            order_proceeds_b=self.order_proceeds_b + proceeds_b,
-        )
+        return walk
 
+    @cached_property
+    def _walks(self) -> tuple[int, int, list[DlmmWalk | None]]:
+        """Hold when the fee's references change and, once needed, the walks of both directions.
 
-class _Total(Struct, gc=False):
-    """Sum what the bins of one swap took and gave, as ``BinFill`` names it."""
+        In each direction there are three: within the filter period, while the volatility decays,
+        and at rest. So a walk does not depend on the time, and it serves all swaps of its state.
+        """
+        updated, parameters = self.volatility.last_update_timestamp, self.parameters
+        calm_until = updated + parameters.filter_period
+        return calm_until, updated + parameters.decay_period, [None] * 6
 
-    amount_in: int = 0
-    amount_out: int = 0
-    fee: int = 0
-    lp_fee: int = 0
-    protocol_fee: int = 0
-    surplus: int = 0
-    order_in: int = 0
-    bins_touched: int = 0
-    end_index: int = 0
-    accumulator: int = 0
+    def _require_allowed(
+        self, a_to_b: bool, required: int, available: int, partial_fill: bool
+    ) -> None:
+        """Refuse what the known bins cannot serve, but for a partial fill of all there is."""
+        unknown, known = "", self.known_bin_ids
+        if known and a_to_b and known[0] > -BIN_ID_MAX:
+            unknown = f"bins below {known[0]} are unknown"
+        elif known and not a_to_b and known[1] < BIN_ID_MAX:
+            unknown = f"bins above {known[1]} are unknown"
+        if unknown or not partial_fill:
+            raise InsufficientLiquidity(self.address, required, available, unknown)

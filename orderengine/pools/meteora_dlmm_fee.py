@@ -110,8 +110,8 @@ def accumulator_at(
     bin_id: int, volatility_reference: int, index_reference: int, accumulator_max: int
 ) -> int:
     """Return the volatility accumulator of a swap when it trades in ``bin_id``."""
-    moved = abs(index_reference - bin_id) * _VOLATILITY_OF_ONE_BIN
-    return min(volatility_reference + moved, accumulator_max)
+    accumulator = volatility_reference + abs(index_reference - bin_id) * _VOLATILITY_OF_ONE_BIN
+    return min(accumulator, accumulator_max)
 
 
 def base_fee_rate(parameters: DlmmFeeParameters, bin_step: int) -> int:
@@ -125,8 +125,8 @@ def total_fee_rate(base_rate: int, control: int, accumulator: int, bin_step: int
     The variable part is ceiled: the pool gains the remainder.
     """
     movement = accumulator * bin_step
-    variable = mul_div_ceil(control, movement * movement, _VARIABLE_FEE_DIVISOR)
-    return min(base_rate + variable, _FEE_RATE_MAX)
+    rate = base_rate - (-control * movement * movement // _VARIABLE_FEE_DIVISOR)  # ceiled
+    return min(rate, _FEE_RATE_MAX)
 
 
 def split_fee(fee: int, protocol_share: int, pool_in: int, order_in: int) -> tuple[int, int]:

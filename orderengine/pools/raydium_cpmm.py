@@ -140,26 +140,40 @@ class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
                 ceiled fees take 2 units of a swap of 1).
             InsufficientLiquidity: a reserve is empty.
         """
-        require_u64_amount("amount_in", amount_in)
-        a_to_b = direction is Direction.A_TO_B
-        reserve_in, reserve_out = self._reserves(a_to_b)
-        creator_rate = self.creator_fee_rate
-        creator_fee_on_input = self._is_creator_fee_on_input(a_to_b)
-        trade_fee = mul_div_ceil(amount_in, self.trade_fee_rate, _RATE_ONE)
-        creator_fee = 0
+        # Written out, divisions and all: routers and studies ask nothing more often.
+        if type(amount_in) is not int or not 0 < amount_in <= U64_MAX:
+            require_u64_amount("amount_in", amount_in)
+        charged_on = self.creator_fee_on
+        if direction is Direction.A_TO_B:
+            a_to_b, reserve_in, reserve_out = True, self.reserve_a, self.reserve_b
+            creator_fee_on_input = charged_on is not CreatorFeeOn.ONLY_B
+        else:
+            a_to_b, reserve_in, reserve_out = False, self.reserve_b, self.reserve_a
+            creator_fee_on_input = charged_on is not CreatorFeeOn.ONLY_A
+        trade_fee = -(-amount_in * self.trade_fee_rate // _RATE_ONE)  # ceiled
+        net_in = amount_in - trade_fee
+        creator_rate, creator_fee = self.creator_fee_rate, 0
         if creator_rate and creator_fee_on_input:
-            creator_fee = mul_div_ceil(amount_in, creator_rate, _RATE_ONE)
-        net_in = amount_in - trade_fee - creator_fee
+            creator_fee = -(-amount_in * creator_rate // _RATE_ONE)  # ceiled
+            net_in -= creator_fee
         if net_in < 0:
             raise InvalidAmount("amount_in", amount_in, f"at least its fees, {amount_in - net_in}")
         curve_in_after = reserve_in + net_in
-        gross_out = mul_div_floor(reserve_out, net_in, curve_in_after) if curve_in_after else 0
-        if gross_out >= reserve_out:
-            raise InsufficientLiquidity(self.address, gross_out, max(reserve_out - 1, 0))
+        amount_out = reserve_out * net_in // curve_in_after if curve_in_after else 0  # floored
+        if amount_out >= reserve_out:
+            raise InsufficientLiquidity(self.address, amount_out, max(reserve_out - 1, 0))
         if creator_rate and not creator_fee_on_input:
-            creator_fee = mul_div_ceil(gross_out, creator_rate, _RATE_ONE)
+            creator_fee = -(-amount_out * creator_rate // _RATE_ONE)  # ceiled
+            amount_out -= creator_fee
         return RaydiumCpmmSwap(
-            self, a_to_b, creator_fee_on_input, amount_in, net_in, gross_out, trade_fee, creator_fee
+            self,
+            a_to_b,
+            creator_fee_on_input,
+            amount_in,
+            net_in,
+            amount_out,
+            trade_fee,
+            creator_fee,
         )
 
     def swap_exact_out(self, direction: Direction, amount_out: int, now_s: int) -> RaydiumCpmmSwap:
@@ -193,7 +207,14 @@ class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
             creator_fee = mul_div_floor(trade_fee, creator_rate, rate_in) if rate_in else 0
             trade_fee -= creator_fee
         return RaydiumCpmmSwap(
-            self, a_to_b, creator_fee_on_input, amount_in, net_in, gross_out, trade_fee, creator_fee
+            self,
+            a_to_b,
+            creator_fee_on_input,
+            amount_in,
+            net_in,
+            amount_out,
+            trade_fee,
+            creator_fee,
         )
 
     def amount_in_to_price(self, direction: Direction, limit_price_x64: int, now_s: int) -> int:
@@ -276,17 +297,17 @@ class RaydiumCpmmSwap(Struct, frozen=True, gc=False):
     """All that the trader pays."""
     net_in: int
     """What the curve sees of it."""
-    gross_out: int
-    """What the curve gives, before a creator's fee in the output token."""
+    amount_out: int
+    """All that the trader receives."""
     trade_fee: int
     """In the input token; includes ``protocol_fee`` and ``fund_fee``."""
     creator_fee: int
     """In the input or the output token, apart from the trade fee."""
 
     @property
-    def amount_out(self) -> int:
-        """All that the trader receives."""
-        return self.gross_out if self.creator_fee_on_input else self.gross_out - self.creator_fee
+    def gross_out(self) -> int:
+        """What the curve gives, before a creator's fee in the output token."""
+        return self.amount_out + self.fee_out
 
     @property
     def fee_in(self) -> int:

@@ -27,14 +27,14 @@ from orderengine.execution.ports import (
 )
 from orderengine.market.config import MarketConfig
 from orderengine.market.draws import Draws
-from orderengine.market.fields import duration_ns, price_of
+from orderengine.market.fields import duration_ns
 from orderengine.market.latency import LatencyConfig, LatencyModel, latency_model
-from orderengine.market.pools import open_pool
-from orderengine.market.prices import Gbm, to_x64
+from orderengine.market.opening import open_market, opening_of
+from orderengine.market.prices import Gbm
 from orderengine.market.world import World
 from orderengine.model.canonical import writer_of
-from orderengine.model.tokens import token
 from orderengine.settlement.simulated import SimulatedSettlement
+from orderengine.storage.snapshots import read_snapshot
 from orderengine.venues.simulated import SimulatedPrices, simulated_venues
 
 __all__ = ["ChainRecord", "LiveMarket", "RecordedSettlement"]
@@ -117,13 +117,17 @@ class LiveMarket(Struct, frozen=True):
     def open(
         cls, config: MarketConfig, *, seed: int, fail_rate: float, clock: Clock, record: ChainRecord
     ) -> LiveMarket:
-        """Open the world in the slot that the clock says."""
+        """Open the world in the slot that the clock says.
+
+        Raises:
+            InvalidData, InvalidScenario: the snapshot that the description names is none, or has no
+                pool of the pair.
+        """
         config = replace(config, landing=replace(config.landing, fail_rate=fail_rate))
-        base, quote = token(config.base), token(config.quote)
         slot_ns = duration_ns("slot", config.slot)
-        start_x64 = to_x64(price_of("price.start", config.price.start), base, quote)
-        path = Gbm(start_x64, config.price.volatility, slot_ns, Draws(seed, "price"))
-        pools = [open_pool(pool, start_x64, base, quote) for pool in config.pools]
+        opening = opening_of(config, read_snapshot(config.snapshot) if config.snapshot else None)
+        path = Gbm(opening.price_x64, config.price.volatility, slot_ns, Draws(seed, "price"))
+        pools = open_market(config, opening, opening.price_x64)
         first_slot = (clock.now_ns() - _GENESIS_NS) // slot_ns
         world = World(
             config, seed, pools, path, _GENESIS_NS, first_slot=first_slot, has_faucet=True

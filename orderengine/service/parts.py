@@ -21,7 +21,6 @@ from orderengine.execution.ports import WorkQueue
 from orderengine.execution.queue import MemoryQueue
 from orderengine.execution.reconciler import Reconciler
 from orderengine.execution.workers import Workers
-from orderengine.market.profiles import PROFILES
 from orderengine.model.order import Declined, Order, Priority, Quote, Route
 from orderengine.routing.choose import best, choose, losers, usable
 from orderengine.service.clock import WallClock
@@ -94,7 +93,9 @@ class Service(Struct, frozen=True):
             queue = "no queue (workers poll the store)"
         count = self.settings.worker_concurrency
         works = f"{count} orders at once" if self.works else "no workers here"
-        market = f"simulated market ({self.settings.sim_profile}, seed {self.settings.sim_seed})"
+        pools = f", pools of {self.settings.snapshot}" if self.settings.snapshot else ""
+        profile, seed = self.settings.sim_profile, self.settings.sim_seed
+        market = f"simulated market ({profile}, seed {seed}{pools})"
         return f"{queue}, store {self.settings.database_path}, {market}, {works}"
 
 
@@ -109,7 +110,7 @@ async def open_service(settings: Settings, *, works: bool) -> AsyncIterator[Serv
     async with SqliteEventStore(settings.database_path, lease_ns=LEASE_NS) as store:
         clock = WallClock()
         market = LiveMarket.open(
-            PROFILES[settings.sim_profile],
+            settings.market,
             seed=settings.sim_seed,
             fail_rate=settings.sim_fail_rate,
             clock=clock,

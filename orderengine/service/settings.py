@@ -7,9 +7,13 @@ from ipaddress import ip_address
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from orderengine.errors import InvalidData
+from orderengine.errors import InvalidData, InvalidRequest
+from orderengine.market.config import MarketConfig
+from orderengine.market.opening import opening_of
 from orderengine.market.profiles import PROFILES
+from orderengine.storage.snapshots import read_snapshot
 
 __all__ = ["Settings"]
 
@@ -29,10 +33,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Orders that a process executes at once; one that waits costs only memory."""
     batch_max: int = 100
     """Order ids that one job of the queue carries at most."""
+    snapshot: str = ""
+    """``ORDERENGINE_SNAPSHOT``: a file of pools to trade in; empty for the profile's own."""
     sim_profile: str = "original"
     sim_seed: int = 1
     sim_fail_rate: float = 0.0
     """Share of transactions that the simulated chain lets fail."""
+
+    @property
+    def market(self) -> MarketConfig:
+        """The world to trade in."""
+        return replace(PROFILES[self.sim_profile], snapshot=self.snapshot)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], **flags: str | None) -> Settings:
@@ -59,6 +70,7 @@ class Settings(Struct, frozen=True, kw_only=True):
                 given, "ORDERENGINE_WORKER_CONCURRENCY", default.worker_concurrency, 1, 100_000
             ),
             batch_max=_integer(given, "ORDERENGINE_BATCH_MAX", default.batch_max, 1, 10_000),
+            snapshot=_snapshot(given.get("ORDERENGINE_SNAPSHOT", "")),
             sim_profile=_profile(given.get("ORDERENGINE_SIM_PROFILE", default.sim_profile)),
             sim_seed=_integer(given, "ORDERENGINE_SIM_SEED", default.sim_seed, 0, 2**63 - 1),
             sim_fail_rate=_share(given, "ORDERENGINE_SIM_FAIL_RATE"),
@@ -129,3 +141,14 @@ def _profile(name: str) -> str:
     if name not in PROFILES:
         raise InvalidData("ORDERENGINE_SIM_PROFILE", repr(name), f"one of {', '.join(PROFILES)}")
     return name
+
+
+def _snapshot(path: str) -> str:
+    """Refuse a file that holds no pool of the pair that every profile trades."""
+    if path:
+        try:
+            opening_of(MarketConfig(snapshot=path), read_snapshot(path))
+        except InvalidRequest as error:
+            expected = "a file of orderengine snapshot with a pool of SOL/USDC"
+            raise InvalidData("ORDERENGINE_SNAPSHOT", str(error), expected) from None
+    return path

@@ -21,9 +21,12 @@ def sentence_of(scenario: Scenario) -> str:
     trace = market.price.model == "trace"
     prices = "a recorded price" if trace else "a simulated price"
     pools = f"{len(market.pools)} pool{'s' * (len(market.pools) != 1)}"
+    where = f"{pools} of {len(venues)} program{'s' * (len(venues) != 1)}"
+    if market.snapshot:
+        where = f"the pools of {market.snapshot}"
     return (
-        f"{scenario.orders:,} orders of {market.base}/{market.quote}, routed over {pools} of "
-        f"{len(venues)} program{'s' * (len(venues) != 1)}, executed in virtual time on {prices}."
+        f"{scenario.orders:,} orders of {market.base}/{market.quote}, routed over {where}, "
+        f"executed in virtual time on {prices}."
     )
 
 
@@ -44,6 +47,11 @@ def assumptions_of(scenario: Scenario) -> list[str]:
             "are not modelled."
         ),
     ]
+    if market.snapshot:
+        said.append(
+            f"The pools are those of {market.snapshot}, as they were when it was taken. Ticks and "
+            "bins that it does not hold cannot be traded, and nobody adds or removes liquidity."
+        )
     if market.price.model == "trace":
         said.append(
             "Between the samples of the price file the price moves on a straight line, so it moves "

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from orderengine.errors import InvalidData, InvalidScenario
+from orderengine.errors import InvalidScenario
 from orderengine.execution.deadlines import Deadlines
 from orderengine.execution.engine import Engine
 from orderengine.execution.executor import Executor
@@ -18,22 +18,22 @@ from orderengine.execution.queue import MemoryQueue
 from orderengine.execution.workers import Workers
 from orderengine.market.config import MarketConfig
 from orderengine.market.draws import Draws
-from orderengine.market.fields import FieldError, duration_ns, price_of
+from orderengine.market.fields import duration_ns
 from orderengine.market.latency import LatencyConfig, LatencyModel, latency_model
-from orderengine.market.pools import open_pool
-from orderengine.market.prices import Gbm, PricePath, to_x64
+from orderengine.market.opening import Opening, open_market, opening_of
+from orderengine.market.prices import Gbm, PricePath
 from orderengine.market.world import World
 from orderengine.model.events import Event
 from orderengine.model.instants import parse_rfc3339, rfc3339
-from orderengine.model.tokens import Token, token
-from orderengine.pools import Pool
+from orderengine.model.tokens import token
 from orderengine.routing.choose import ROUTERS
 from orderengine.settlement.simulated import SimulatedSettlement
+from orderengine.storage.snapshots import read_snapshot
 from orderengine.study.files import read_latencies, read_prices
 from orderengine.study.scenario import EngineConfig, Scenario
 from orderengine.venues.simulated import SimulatedPrices, simulated_venues
 
-__all__ = ["Wired", "build_policy", "build_world", "latency_of", "wire"]
+__all__ = ["Wired", "build_policy", "build_world", "latency_of", "read_opening", "wire"]
 
 _START = "2026-07-06T16:30:00Z"
 
@@ -49,13 +49,13 @@ class Wired(Struct, frozen=True):
 
 
 def build_world(scenario: Scenario) -> World:
-    """Read the scenario's price file, if any, and open the world at its start.
+    """Read the scenario's price file and snapshot, if any, and open the world at its start.
 
     Raises:
-        InvalidData: the price file is not what it should be.
+        InvalidData: a file is not what it should be.
         InvalidScenario: the start is outside the prices, or a pool cannot be opened at its price.
     """
-    market = scenario.market
+    market, opening = scenario.market, read_opening(scenario.market)
     base, quote = token(market.base), token(market.quote)
     path: PricePath
     if market.price.model == "trace":
@@ -65,33 +65,24 @@ def build_world(scenario: Scenario) -> World:
             covered = f"from {rfc3339(trace.start_ns)} to before {rfc3339(trace.end_ns)}"
             raise InvalidScenario("start", scenario.start, f"a time in the price file, {covered}")
     else:
-        start_x64 = _start_x64(market.price.start, base, quote)
         slot_ns = duration_ns("market.slot", market.slot)
         draws = Draws(scenario.seed, "price")
-        path = Gbm(start_x64, market.price.volatility, slot_ns, draws)
-        start_ns = parse_rfc3339(scenario.start or _START)
-    price_x64 = path.price_x64(0, start_ns)
-    return World(market, scenario.seed, _open_pools(market, price_x64), path, start_ns)
+        path = Gbm(opening.price_x64, market.price.volatility, slot_ns, draws)
+        start_ns = opening.start_s * 1_000_000_000 or parse_rfc3339(_START)
+        if scenario.start:
+            start_ns = parse_rfc3339(scenario.start)
+    pools = open_market(market, opening, path.price_x64(0, start_ns))
+    return World(market, scenario.seed, pools, path, start_ns)
 
 
-def _start_x64(written: str, base: Token, quote: Token) -> int:
-    field = "market.price.start"
-    try:
-        return to_x64(price_of(field, written), base, quote)
-    except InvalidData as error:
-        raise InvalidScenario(field, written, error.expected) from None
+def read_opening(market: MarketConfig) -> Opening:
+    """Return what a market starts from, reading its snapshot, if it names one.
 
-
-def _open_pools(market: MarketConfig, price_x64: int) -> list[Pool]:
-    base, quote = token(market.base), token(market.quote)
-    pools = []
-    for index, config in enumerate(market.pools):
-        try:
-            pools.append(open_pool(config, price_x64, base, quote))
-        except FieldError as error:
-            field = f"market.pools[{index}].{error.field}"
-            raise InvalidScenario(field, error.found, error.expected) from None
-    return pools
+    Raises:
+        InvalidData: the file is none.
+        InvalidScenario: the file has no pool of the pair, or the price is too small.
+    """
+    return opening_of(market, read_snapshot(market.snapshot) if market.snapshot else None)
 
 
 def latency_of(config: LatencyConfig, seed: int, concern: str) -> LatencyModel:

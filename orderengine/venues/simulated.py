@@ -134,15 +134,16 @@ def one_pool_an_order(pools: Sequence[str], draws: Draws) -> Callable[[int], str
 def simulated_venues(
     market: MarketConfig, *, world: World, clock: Clock, seed: int, latency: LatencyOf
 ) -> list[SimulatedVenue]:
-    """Return one venue a program, in the order in which the pools first name it."""
-    names, fees = [pool.name for pool in market.pools], Fees(market.fees)
+    """Return one venue a program, in the order in which the world's pools first name it."""
+    pools = list(world.pools.values())
+    names, fees = [pool.address for pool in pools], Fees(market.fees)
     only = None
     if market.quote_pools == "one":
         only = one_pool_an_order(names, Draws(seed, "quote/pool"))
     return [
         SimulatedVenue(
             venue,
-            [pool.name for pool in market.pools if pool.venue == venue],
+            [pool.address for pool in pools if pool.venue == venue],
             world=world,
             clock=clock,
             latency=latency(market.quote_latency, f"latency/quote/{venue}"),
@@ -151,5 +152,5 @@ def simulated_venues(
             },
             only=only,
         )
-        for venue in dict.fromkeys(pool.venue for pool in market.pools)
+        for venue in dict.fromkeys(pool.venue for pool in pools)
     ]

@@ -12,6 +12,7 @@ from orderengine.errors import InvalidScenario
 from orderengine.market.config import FeeConfig, FlowConfig, LandingConfig, MarketConfig
 from orderengine.market.fees import COMPUTE_UNITS, Fees
 from orderengine.model.order import Priority
+from orderengine.venues.accounts import PROGRAMS
 from tests.market.worlds import CPMM, DLMM
 
 FREE = FeeConfig(
@@ -106,8 +107,8 @@ def test_network_fee_rounds_up(priority: Priority, units: int, lamports: int) ->
 
 
 def test_every_venue_has_a_compute_limit() -> None:
-    """Each program that pools are opened for has a price in units."""
-    assert set(COMPUTE_UNITS) == {CPMM.venue, DLMM.venue}
+    """Each program that pools are opened for, or read from, has a price in units."""
+    assert set(COMPUTE_UNITS) >= {CPMM.venue, DLMM.venue, *(found.venue for found in PROGRAMS)}
 
 
 @given(st.integers(0, 10**12), st.integers(0, 10**12), st.integers(0, 1_400_000))

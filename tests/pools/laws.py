@@ -49,13 +49,13 @@ def moves_the_vaults_by_its_amounts(
 
 
 def asking_for_an_output_costs_at_most_its_input(
-    pool: Pool, direction: Direction, amount_in: int, now_s: int
+    pool: Pool, direction: Direction, amount_in: int, now_s: int, slack_in: int = 0
 ) -> None:
-    """exact-out(exact-in(x).out) costs at most x (I10); it may not be refused either."""
+    """exact-out(exact-in(x).out) costs at most x and the slack (I10); it is not refused either."""
     bought = swap_of(pool, direction, amount_in, now_s)
     assume(bought.amount_out > 0)
     cost = pool.swap_exact_out(direction, bought.amount_out, now_s)
-    assert cost.amount_in <= amount_in
+    assert cost.amount_in <= amount_in + slack_in
 
 
 def more_buys_no_less(pool: Pool, direction: Direction, amount: int, more: int, now_s: int) -> None:

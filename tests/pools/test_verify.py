@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from orderengine.errors import InvalidData
-from orderengine.pools.verify import CaseStatus, check_case, check_line, venue_of_file_name
+from orderengine.pools import Direction
+from orderengine.pools.verify import (
+    CaseStatus,
+    check_case,
+    check_line,
+    pool_of,
+    venue_of_file_name,
+)
 
 CPMM: dict[str, Any] = {
     "id": "c-1",
@@ -53,6 +60,23 @@ DLMM: dict[str, Any] = {
     },
     "swap": {"direction": "a_to_b", "mode": "exact_in", "amount": "20", "timestamp": 9},
     "expect": {"amount_in": "20", "amount_out": "20", "fee_on_input": True, "end_bin": 0},
+    "tags": [],
+}
+
+ORCA: dict[str, Any] = {
+    "id": "o-1",
+    "pool": {
+        "tick_spacing": 64,
+        "fee_rate": 3000,
+        "protocol_fee_rate": 1300,
+        "tick_current": 0,
+        "sqrt_price_x64": str(1 << 64),
+        "liquidity": "1000000",
+        "ticks": [],
+        "tick_array_starts": [0],
+    },
+    "swap": {"direction": "a_to_b", "mode": "exact_in", "amount": "20", "timestamp": 9},
+    "expect": {"error": "tick_array_sequence_exhausted"},
     "tags": [],
 }
 
@@ -116,6 +140,35 @@ def test_check_case_skips_the_quirk_with_its_reason() -> None:
     assert "under-quote" in result.reason
 
 
+def test_check_case_skips_an_orca_case_that_only_the_sdk_runs_out_of() -> None:
+    """Told of the tick arrays, the pool ends there too; not told, it swaps on and is not judged."""
+    case = copy.deepcopy(ORCA)
+    assert check_case("orca_whirlpool", case, "x").status is CaseStatus.PASSED
+    whole = check_case("orca_whirlpool", changed(case, "pool.tick_array_starts", None), "x")
+    assert whole.status is CaseStatus.SKIPPED
+    assert "tick arrays" in whole.reason
+    other = changed(changed(case, "pool.tick_array_starts", None), "expect.error", "exceeds_u64")
+    assert check_case("orca_whirlpool", other, "x").status is CaseStatus.FAILED
+
+
+def test_check_case_compares_partial_fills_at_the_last_price() -> None:
+    """The SDK fills in part what an engine refuses without a limit."""
+    case = changed(changed(ORCA, "pool.tick_array_starts", None), "pool.liquidity", "0")
+    case = changed(case, "expect", {"amount_in": "0", "amount_out": "0", "partial": True})
+    assert check_case("orca_whirlpool", case, "x").status is CaseStatus.PASSED
+    whole = changed(case, "expect.partial", False)
+    assert check_case("orca_whirlpool", whole, "x").mismatches[0].field == "partial"
+
+
+def test_check_case_judges_whirlpool_ticks() -> None:
+    """A point of the tick table, with a sqrt price to find the tick of or without."""
+    right = {"tick": 0, "sqrt_price_x64": str(1 << 64)}
+    assert check_case("orca_whirlpool", right, "x").status is CaseStatus.PASSED
+    probed = {**right, "probe_sqrt_price_x64": str((1 << 64) - 1), "tick_at_probe": 0}
+    (mismatch,) = check_case("orca_whirlpool", probed, "x").mismatches
+    assert (mismatch.field, mismatch.got) == ("tick_at_probe", "-1")
+
+
 def test_check_case_judges_bin_prices() -> None:
     """A price point of the same venue is told by its keys."""
     right = {"bin_id": 0, "bin_step": 10, "price_x64": str(1 << 64)}
@@ -147,6 +200,11 @@ def test_check_case_judges_bin_prices() -> None:
         ("meteora_dlmm", DLMM, "pool.v_parameters.index_reference", None, "index_reference"),
         ("meteora_dlmm", DLMM, "pool.bins", [{"id": 0, "amount_x": "0"}], "amount_y"),
         ("meteora_dlmm", DLMM, "pool.bin_step", 0, "a step from 1"),
+        ("orca_whirlpool", ORCA, "pool.liquidity", None, "liquidity"),
+        ("orca_whirlpool", ORCA, "pool.tick_array_starts", [0, 1], "follow one another"),
+        ("orca_whirlpool", ORCA, "pool.tick_spacing", 0, "tick_spacing"),
+        ("orca_whirlpool", ORCA, "pool.tick_current", 5, "tick of sqrt_price_x64"),
+        ("orca_whirlpool", ORCA, "swap.timestamp", None, "timestamp"),
         ("meteora_dlmm", {"bin_id": 1, "bin_step": 1}, "bin_step", 1, "price_x64"),
     ],
 )
@@ -199,3 +257,18 @@ def test_venue_of_file_name_refuses_others(name: str) -> None:
     """A name that starts with no venue is refused with the names that would do."""
     with pytest.raises(InvalidData, match=r"starts with .*meteora_dlmm.*raydium_cpmm"):
         venue_of_file_name(name)
+
+
+@pytest.mark.parametrize(("venue", "case"), [("raydium_cpmm", CPMM), ("meteora_dlmm", DLMM)])
+def test_a_bare_pool_quotes_as_its_case_expects(venue: str, case: dict[str, Any]) -> None:
+    """The pool of a case, built without its swap, gives the case's answer."""
+    pool = pool_of(venue, case["pool"], case["id"])
+    assert (pool.venue, pool.address) == (venue, case["id"])
+    swap = pool.swap_exact_in(Direction.A_TO_B, int(case["swap"]["amount"]), 9)
+    assert swap.amount_out == int(case["expect"]["amount_out"])
+
+
+def test_a_bare_pool_of_an_unknown_venue_is_refused() -> None:
+    """The error names the venues that are known."""
+    with pytest.raises(InvalidData, match="raydium_cpmm"):
+        pool_of("nobody", CPMM["pool"], "p")

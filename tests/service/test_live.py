@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -13,7 +14,9 @@ from orderengine import virtualtime
 from orderengine.execution.ports import Landed, Lapsed, Outcome, Reverted, Signed, SwapPlan
 from orderengine.market.profiles import PROFILES
 from orderengine.model.order import Leg, Order, Route
+from orderengine.pools.snapshot import Snapshot, encode_snapshot
 from orderengine.service.live import LiveMarket
+from tests.market.test_opening import cpmm
 
 START_NS = 1_800_000_000_000_000_000
 FOREVER = 2**62
@@ -91,6 +94,32 @@ def test_every_profile_trades(profile: str) -> None:
             if profile in {"original", "instant"}:
                 assert isinstance(await fate_in(market, await signed_in(market)), Landed)
             group.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_a_snapshots_pools_are_traded(tmp_path: Path) -> None:
+    """In place of the profile's, and whichever of the two tokens they name first."""
+    pools = (cpmm("plain"), cpmm("mirrored", mirrored=True))
+    file = tmp_path / "pools.json"
+    file.write_bytes(encode_snapshot(Snapshot(slot=1, time_s=1_783_355_400, pools=pools)))
+
+    async def main() -> None:
+        market = LiveMarket.open(
+            replace(PROFILES["instant"], snapshot=str(file)),
+            seed=1,
+            fail_rate=0.0,
+            clock=virtualtime.VirtualClock(START_NS),
+            record=Record(),
+        )
+        (venue,) = market.venues
+        answers = await venue.quote(ORDER, 1, FOREVER) or ()
+        assert [answer.pool for answer in answers] == ["mirrored", "plain"]
+        plan = replace(PLAN, route=replace(ROUTE, legs=(replace(LEG, pool="mirrored"),)))
+        signed = await market.settlement.sign(plan, FOREVER)
+        assert signed is not None
+        assert isinstance(await fate_in(market, signed), Landed)
+        market.world.require_conserved()
 
     run(main)
 

@@ -6,7 +6,7 @@ says how its cases are read; ``cases`` joins them.
 
 from __future__ import annotations
 
-from orderengine.pools.verify.cases import check_case, check_line, venue_of_file_name
+from orderengine.pools.verify.cases import check_case, check_line, pool_of, venue_of_file_name
 from orderengine.pools.verify.rules import (
     CaseResult,
     CaseStatus,
@@ -23,5 +23,6 @@ __all__ = [
     "SwapRequest",
     "check_case",
     "check_line",
+    "pool_of",
     "venue_of_file_name",
 ]

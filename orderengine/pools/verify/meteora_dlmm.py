@@ -31,9 +31,13 @@ class _BinPricePoint(Struct, frozen=True, kw_only=True):
     price_x64: int
 
 
-def _build(pool: Mapping[str, object], name: str) -> Trade:
+def _pool(pool: Mapping[str, object], name: str) -> MeteoraDlmmPool:
     named = {**pool, "address": name, "token_a": "A", "token_b": "B"}
-    held = MeteoraDlmmPool.from_spec(decode_as(named, MeteoraDlmmSpec, "pool", "a DLMM pool"))
+    return MeteoraDlmmPool.from_spec(decode_as(named, MeteoraDlmmSpec, "pool", "a DLMM pool"))
+
+
+def _build(pool: Mapping[str, object], name: str) -> Trade:
+    held = _pool(pool, name)
 
     def trade(request: SwapRequest) -> Figures:
         quote = held.swap_exact_in if request.mode is SwapMode.EXACT_IN else held.swap_exact_out
@@ -69,6 +73,7 @@ def _check_bin_price(case: Mapping[str, object], source: str) -> CaseResult:
 
 RULES = VenueRules(
     build=_build,
+    pool=_pool,
     required_keys={
         "pool": ("collect_fee_mode", "supports_limit_order"),
         "pool.parameters": DlmmFeeParameters.__struct_fields__,

@@ -17,9 +17,13 @@ from orderengine.pools.verify.rules import (
 __all__ = ["RULES"]
 
 
-def _build(pool: Mapping[str, object], name: str) -> Trade:
+def _pool(pool: Mapping[str, object], name: str) -> RaydiumCpmmPool:
     named = {**pool, "address": name, "token_a": "A", "token_b": "B"}
-    held = decode_as(named, RaydiumCpmmPool, "pool", "a Raydium CPMM pool")
+    return decode_as(named, RaydiumCpmmPool, "pool", "a Raydium CPMM pool")
+
+
+def _build(pool: Mapping[str, object], name: str) -> Trade:
+    held = _pool(pool, name)
 
     def trade(request: SwapRequest) -> Figures:
         if request.mode is SwapMode.EXACT_IN:
@@ -42,5 +46,6 @@ def _build(pool: Mapping[str, object], name: str) -> Trade:
 
 RULES = VenueRules(
     build=_build,
+    pool=_pool,
     required_keys={"pool": ("creator_fee_rate", "creator_fee_on")},
 )

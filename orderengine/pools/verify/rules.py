@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct, field
 
 from orderengine.errors import InvalidData
-from orderengine.pools.base import Direction
+from orderengine.pools.base import Direction, Pool
 
 __all__ = [
     "CaseResult",
@@ -66,6 +66,10 @@ class SwapRequest(Struct, frozen=True, kw_only=True):
     amount: int
     timestamp: int = 0
     partial_fill: bool = False
+    sqrt_price_limit_x64: int | None = None
+    current_point: int = 0
+    """DAMM v2's name for the time, in Unix seconds."""
+    has_referral: bool = False
 
 
 _T = TypeVar("_T")
@@ -87,6 +91,11 @@ class VenueRules(Struct, frozen=True, kw_only=True):
     """A key that only this venue's price points have."""
     check_point: Callable[[Mapping[str, object], str], CaseResult] | None = None
     skipped_tags: Mapping[str, str] = field(default_factory=dict)
+    """Reasons by tag."""
+    skipped_errors: Mapping[str, str] = field(default_factory=dict)
+    """Reasons by kind of an expected error which a pool need not raise."""
+    pool: Callable[[Mapping[str, object], str], Pool] | None = None
+    """Build the pool of a case and return it bare, for ``pool_of``."""
 
 
 def result_of(case_id: str, mismatches: tuple[Mismatch, ...]) -> CaseResult:
