@@ -78,7 +78,7 @@ def test_selling_a_takes_the_fee_from_the_output() -> None:
 @pytest.mark.parametrize(
     ("mode", "net_in", "gross_out", "amount_out"),
     [
-        pytest.param(0, 600_000, 375_000, 374_062, id="output: floor(374062.5)"),
+        pytest.param(0, 600_000, 374_999, 374_061, id="output: 1.6 is no Q64.64, so one less"),
         pytest.param(1, 598_500, 374_413, 374_413, id="token B, the input: 374413.51 down"),
     ],
 )
@@ -95,9 +95,9 @@ def test_buying_a_takes_the_fee_as_the_mode_says(
 @pytest.mark.parametrize(
     ("mode", "direction", "amount_out", "gross_out", "net_in", "amount_in"),
     [
-        pytest.param(0, A_TO_B, 374_063, 375_002, 600_006, 600_006, id="375001.51 up"),
-        pytest.param(1, B_TO_A, 375_000, 375_000, 600_000, 601_504, id="601503.76 up"),
-        pytest.param(1, A_TO_B, 374_062, 375_000, 600_000, 600_000, id="375000.5 up was 375001"),
+        pytest.param(0, A_TO_B, 374_063, 375_001, 600_003, 600_003, id="375000.5 up, 600002.6 up"),
+        pytest.param(1, B_TO_A, 375_000, 375_000, 600_001, 601_505, id="1.6 up, so one more"),
+        pytest.param(1, A_TO_B, 374_062, 375_000, 600_000, 600_000, id="374999.5 up, 600000 exactly"),
     ],
 )
 def test_swap_exact_out_ceils_the_fee_and_the_input(
@@ -431,9 +431,12 @@ def test_pool_refuses_senseless_numbers(changes: dict[str, Any], said: str) -> N
 
 
 def test_amount_in_to_price_by_hand() -> None:
-    """Without fee A sells to r = 0.8 at 0.64: 10^6 / 0.8 - 10^6; or to the end of the range."""
+    """Without fee A sells to r = 0.8 at 0.64: 10^6 / 0.8 - 10^6; or to the end of the range.
+
+    0.8 is no Q64.64, and rounded up it is reached a unit earlier.
+    """
     pool = pool_of(base_fee=DammBaseFee(cliff_fee_numerator=0))
-    assert pool.amount_in_to_price(A_TO_B, Q64 * 64 // 100, 0) == 250_000
+    assert pool.amount_in_to_price(A_TO_B, Q64 * 64 // 100, 0) == 249_999
     # r = 1.5 is the root of 2.25, exactly.
     assert pool.amount_in_to_price(B_TO_A, Q64 * 225 // 100, 0) == 500_000
     assert pool.amount_in_to_price(A_TO_B, 0, 0) == MILLION
