@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from orderengine.errors import InvalidData, InvalidScenario
 from orderengine.market.config import MarketConfig
+from orderengine.market.described import open_pool
 from orderengine.market.fields import FieldError, price_of
-from orderengine.market.pools import open_pool
 from orderengine.market.prices import PriceConfig, to_x64
 from orderengine.model.tokens import Token, token
 from orderengine.pools import Direction, Pool, depth_within

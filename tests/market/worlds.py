@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from orderengine.market.config import FlowConfig, MarketConfig
-from orderengine.market.pools import PoolConfig, open_pool
+from orderengine.market.described import open_pool
+from orderengine.market.pools import PoolConfig
 from orderengine.market.prices import to_x64
 from orderengine.market.world import SwapLeg, Transaction, World, encode_transaction
 from orderengine.model.tokens import token
