@@ -14,7 +14,7 @@ from orderengine.solana.accounts import Account, Accounts, address_of, key_bytes
 
 __all__ = ["PROGRAM_ID", "made_accounts"]
 
-PROGRAM_ID = "CAMMCzo5YL8w4VFF8KVHrK22GGUsp5VTaH7grrKgrWqK"
+PROGRAM_ID = "CAMMCzo5YL8w4VFF8KVHrK22GGUsp5VTaW7grrKgrWqK"
 TOKEN_PROGRAM = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"  # noqa: S105  (an address)
 
 _POOL, _CONFIG, _VAULT_A, _VAULT_B, _MINT_A, _MINT_B = (

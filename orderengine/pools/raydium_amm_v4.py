@@ -105,12 +105,17 @@ class RaydiumAmmV4Pool(Struct, frozen=True, kw_only=True, gc=False):
             InvalidAmount: ``amount_in`` is below 1 or above u64.
             InsufficientLiquidity: a reserve is empty, or the pool is not open yet.
         """
-        require_u64_amount("amount_in", amount_in)
-        a_to_b = direction is Direction.A_TO_B
-        reserve_in, reserve_out = self._reserves(a_to_b)
-        net_in = amount_in - mul_div_ceil(amount_in, self.fee_numerator, self.fee_denominator)
+        # Written out, divisions and all: routers and studies ask nothing more often.
+        if type(amount_in) is not int or not 0 < amount_in <= U64_MAX:
+            require_u64_amount("amount_in", amount_in)
+        if direction is Direction.A_TO_B:
+            a_to_b, reserve_in, reserve_out = True, self.reserve_a, self.reserve_b
+        else:
+            a_to_b, reserve_in, reserve_out = False, self.reserve_b, self.reserve_a
+        # The fee is ceiled, so what is left is floored: in - ceil(fee) = in + floor(-fee).
+        net_in = amount_in + -amount_in * self.fee_numerator // self.fee_denominator
         reserve_in_after = reserve_in + net_in
-        amount_out = mul_div_floor(reserve_out, net_in, reserve_in_after) if reserve_in_after else 0
+        amount_out = reserve_out * net_in // reserve_in_after if reserve_in_after else 0  # floored
         if amount_out >= reserve_out or now_s < self.open_time_s:
             raise InsufficientLiquidity(self.address, max(amount_out, 1), 0)
         return RaydiumAmmV4Swap(self, a_to_b, amount_in, amount_out, net_in)

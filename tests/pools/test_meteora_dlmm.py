@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
+from copy import copy
 
 import msgspec
 import pytest
@@ -27,6 +29,7 @@ from orderengine.pools import (
     Pool,
 )
 from orderengine.pools.fixed_point import Q64, U64_MAX
+from tests.pools import laws
 from tests.pools.strategies import NOW_S, SOL, USDC, amounts, directions, dlmm_pools, untimed
 
 A_TO_B, B_TO_A = Direction.A_TO_B, Direction.B_TO_A
@@ -251,6 +254,11 @@ def test_swap_refuses_results_above_u64() -> None:
         ({"parameters": DlmmFeeParameters(base_factor=-1)}, "base_factor"),
         ({"active_id": 10**6}, "an id within"),
         ({"bin_step": 0}, "a step from 1"),
+        ({"known_bin_ids": (-1, 3)}, "holds the active and all other bins"),
+        ({"known_bin_ids": (-2, 2)}, "holds the active and all other bins"),
+        ({"known_bin_ids": (4, 9), "bins": ()}, "holds the active and all other bins"),
+        ({"accrued_fee_a": -1}, "accrued_fee_a -1"),
+        ({"order_proceeds_b": -1}, "order_proceeds_b -1"),
     ],
 )
 def test_from_spec_refuses_senseless_pools(changes: dict[str, object], expected: str) -> None:
@@ -336,12 +344,21 @@ def test_swap_moves_the_vaults_by_exactly_its_amounts(
     pool: MeteoraDlmmPool, direction: Direction, amount: int, exact_in: bool
 ) -> None:
     """What enters and leaves is booked somewhere, to the unit, and nothing goes below zero (I9)."""
+    laws.moves_the_vaults_by_its_amounts(pool, direction, amount, NOW_S, exact_in=exact_in)
+
+
+@untimed
+@given(dlmm_pools(), directions, amounts, st.booleans())
+def test_all_that_the_vaults_hold_is_booked(
+    pool: MeteoraDlmmPool, direction: Direction, amount: int, exact_in: bool
+) -> None:
+    """Bins, orders, fees and proceeds add up to the vaults, after a fill in part too."""
     swap = swap_or_skip(pool, direction, amount, exact_in=exact_in)
     after: Pool = swap.pool
-    change_a, change_b = after.vault_a - pool.vault_a, after.vault_b - pool.vault_b
+    changes = after.vault_a - pool.vault_a, after.vault_b - pool.vault_b
     if direction is B_TO_A:
-        change_a, change_b = change_b, change_a
-    assert (change_a, change_b) == (swap.amount_in, -swap.amount_out)
+        changes = changes[::-1]
+    assert changes == (swap.amount_in, -swap.amount_out)
     assert held_in(pool) == (pool.vault_a, pool.vault_b)
     assert held_in(swap.pool) == (swap.pool.vault_a, swap.pool.vault_b)
     fees = (
@@ -386,10 +403,7 @@ def test_exact_out_of_an_output_costs_at_most_its_input(
     pool: MeteoraDlmmPool, direction: Direction, amount_in: int
 ) -> None:
     """Asking for what an input bought never costs more than that input (I10)."""
-    bought = swap_or_skip(pool, direction, amount_in, exact_in=True)
-    assume(bought.amount_out > 0)
-    cost = pool.swap_exact_out(direction, bought.amount_out, NOW_S)
-    assert cost.amount_in <= bought.amount_in
+    laws.asking_for_an_output_costs_at_most_its_input(pool, direction, amount_in, NOW_S)
 
 
 @untimed
@@ -416,12 +430,7 @@ def test_more_buys_no_less(
     pool: MeteoraDlmmPool, direction: Direction, amount: int, more: int
 ) -> None:
     """Output grows with input, and input with output."""
-    small = swap_or_skip(pool, direction, amount, exact_in=True)
-    large = swap_or_skip(pool, direction, amount + more, exact_in=True)
-    assert small.amount_out <= large.amount_out
-    cheap = swap_or_skip(pool, direction, amount, exact_in=False)
-    dear = swap_or_skip(pool, direction, amount + more, exact_in=False)
-    assert cheap.amount_in <= dear.amount_in
+    laws.more_buys_no_less(pool, direction, amount, more, NOW_S)
 
 
 @untimed
@@ -432,11 +441,37 @@ def test_swapping_in_two_parts_gains_no_more_than_rounding(
     """Two swaps at one time get at most what one gets that pays two units a bin more."""
     one = swap_or_skip(pool, direction, first, exact_in=True)
     two = swap_or_skip(one.pool, direction, second, exact_in=True)
-    paid = one.amount_in + two.amount_in
-    assume(paid > 0)
+    assume(one.amount_in and two.amount_in)
     slack = 2 * (one.bins_touched + two.bins_touched)
-    whole = swap_or_skip(pool, direction, paid + slack, exact_in=True)
-    assert one.amount_out + two.amount_out <= whole.amount_out
+    laws.two_parts_never_gain(pool, direction, one.amount_in, two.amount_in, NOW_S, slack)
+
+
+@untimed
+@given(dlmm_pools(), directions, amounts)
+def test_segments_bound_the_swap(pool: MeteoraDlmmPool, direction: Direction, amount: int) -> None:
+    """A bin keeps by rounding up to a unit of output and one for the fee, of input up to six.
+
+    Three lots ceiled and their fee are up to 4.4 units of input, and two more are those that just
+    fail to reach the next bin.
+    """
+    bins = len(pool.bins)
+    laws.segments_bound_the_swap(pool, direction, amount, NOW_S, 7 * bins, 2 * bins)
+
+
+@untimed
+@given(dlmm_pools(), directions, st.integers(800, 1_200))
+def test_amount_in_to_price_is_where_trading_on_stops_paying(
+    pool: MeteoraDlmmPool, direction: Direction, thousandths: int
+) -> None:
+    """Measured by swaps alone, where the fee does not fall from bin to bin again."""
+    steady = msgspec.structs.replace(pool.parameters, variable_fee_control=0)
+    pool = msgspec.structs.replace(pool, parameters=steady)
+    limit = max(pool.price_x64 * thousandths // 1_000, 1)
+    # Each bin may keep seven units of input and two of output, in either swap.
+    bins = len(pool.bins)
+    worth_x64 = limit if direction is A_TO_B else Q64**2 // limit
+    slack_out = 2 * bins * (2 + 7 * worth_x64 // Q64 + 7)
+    laws.stops_at_the_price(pool, direction, limit, NOW_S, slack_out)
 
 
 @untimed
@@ -493,9 +528,26 @@ def test_amount_in_to_price_empties_the_bins_within_the_limit(
 def test_swap_leaves_the_pool_as_it_was(
     pool: MeteoraDlmmPool, direction: Direction, amount: int
 ) -> None:
-    """A quote has no effect: asking twice gives the same answer, and the pool cannot be changed."""
-    first = swap_or_skip(pool, direction, amount, exact_in=True)
-    assert swap_or_skip(pool, direction, amount, exact_in=True) == first
-    assert first.pool.bin_ids is pool.bin_ids
+    """And the pool, whose walks grow with what it is asked, is still the same value."""
+    laws.quoting_changes_nothing(pool, direction, amount, NOW_S)
+    swap = swap_or_skip(pool, direction, amount, exact_in=True)
+    assert swap.pool.bin_ids is pool.bin_ids
     with pytest.raises(AttributeError):
         pool.active_id = 1  # type: ignore[misc] # it must be refused at run time too
+
+
+@untimed
+@given(dlmm_pools(), directions, amounts)
+def test_a_spec_makes_the_same_pool_again(
+    pool: MeteoraDlmmPool, direction: Direction, amount: int
+) -> None:
+    """Also through JSON, and after a swap; copies share nothing that could go stale."""
+    swapped = swap_or_skip(pool, direction, amount, exact_in=True).pool
+    for held in (pool, msgspec.structs.replace(swapped, known_bin_ids=(-9_000, 9_000))):
+        spec = held.to_spec()
+        assert MeteoraDlmmPool.from_spec(spec) == held
+        assert msgspec.json.decode(msgspec.json.encode(spec), type=MeteoraDlmmSpec) == spec
+        pickled = pickle.loads(pickle.dumps(held))  # noqa: S301  (our own bytes)
+        for again in (copy(held), pickled):
+            assert again == held
+            assert repr(again) == repr(held)

@@ -4,12 +4,12 @@ A pair that was never active is refused, for what it does depends on a slot or a
 is one whose vault holds less than its bins: its accounts were not read together.
 
 Not certain: that a pair with an activation point which has traded, and lets nobody trade before
-that point, is active (no recorded pair has one); and that the bins of an array of version 0 or 1
-have no orders (the recorded ones hold volumes of the past at those places).
+that point, is active (no recorded pair has one that passed); and that no bin in an array of version
+0 or 1 has orders (the recorded ones have volumes of the past there, more than their vaults hold).
 
-Source of the layouts: LbPair in MeteoraAg/dlmm-sdk idls/dlmm.json (0.12.0), ``is_support_limit_
-order`` and ``validate_swap_activation`` in its commons/src at fb02e51, and the accounts of pair
-5rCf1DM8LjKTw4YqhnoLcngyZYeNnQqztScTogYHAS6 on mainnet, 2026-07-06.
+Source of the layouts: LbPair in MeteoraAg/dlmm-sdk idls/dlmm.json (0.12.0), its
+``is_support_limit_order`` and ``validate_swap_activation`` in commons/src at fb02e51, and the
+accounts of pair 5rCf1DM8LjKTw4YqhnoLcngyZYeNnQqztScTogYHAS6 on mainnet, 2026-07-06.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ _PAIR_TYPES_WITH_ACTIVATION = {1, 2}
 _PAIR_TYPE_MAX = 3
 _ACTIVATION_BY_SLOT, _ACTIVATION_BY_TIME = 0, 1
 _REWARD_MINTS_AT = (264, 408)
+_PAYS_REWARDS, _TAKES_ORDERS = 1, 2
 
 
 def _addresses(account: Account, reach: int) -> tuple[str, ...]:
@@ -72,6 +73,9 @@ def _decode(account: Account, accounts: Accounts) -> Decoded:
     pair, of_pair = _PAIR.open(account), f"of {_PAIR.what} {account.address}"
     _require_tradable(pair, account.slot)
     marks = BinArrayMarks(pair)
+    if not marks.lowest <= pair.i32(76) // BINS_OF_ARRAY <= marks.highest:
+        expected = f"an id from {pair.i32(24)} to {pair.i32(28)}, the pair's own range"
+        raise pair.refusal("active_id", pair.i32(76), expected)
     if marks.needs_extension:
         extension = accounts.find(marks.extension_address)
         if extension is not None:
@@ -146,8 +150,8 @@ def _supports_orders(pair: Fields) -> bool:
     function = pair.u8(35)
     if function == 0:
         return all(pair.key(at) == _NOBODY for at in _REWARD_MINTS_AT)
-    if function in {1, 2}:
-        return function == 2
+    if function in {_PAYS_REWARDS, _TAKES_ORDERS}:
+        return function == _TAKES_ORDERS
     raise pair.refusal("function_type", function, "0, 1 or 2")
 
 
