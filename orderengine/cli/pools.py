@@ -54,7 +54,7 @@ def snapshot(
 ) -> None:
     """Take pools as they are into a file: over JSON-RPC at one slot, or from dumped accounts.
 
-    simulate, serve, quote and route read the file.
+    quote, simulate (market.snapshot) and serve (ORDERENGINE_SNAPSHOT) read it.
     """
     if folders:
         folders += more

@@ -382,11 +382,10 @@ class MeteoraDammV2Pool(Struct, frozen=True, kw_only=True, gc=False):
     def _product_out(self, a_to_b: bool, net_in: int) -> int:
         """Return what a constant product pays for a net input."""
         reserve_in, reserve_out = self._reserves(a_to_b)
-        reserve_in_after = reserve_in + net_in
-        gross_out = mul_div_floor(reserve_out, net_in, reserve_in_after) if reserve_in_after else 0
-        if gross_out >= reserve_out:
+        if not reserve_in or not reserve_out:
             raise InsufficientLiquidity(self.address, net_in, 0)
-        return gross_out
+        # With both reserves above 0 this is always below the reserve.
+        return mul_div_floor(reserve_out, net_in, reserve_in + net_in)
 
     def _product_in(self, a_to_b: bool, gross_out: int) -> int:
         """Return the net input of a constant product that pays so much."""

@@ -119,8 +119,8 @@ class MeteoraDammV2Spec(Struct, frozen=True, kw_only=True):
     def _require_range(self, source: str) -> None:
         lowest, price, highest = self.sqrt_min_price, self.sqrt_price, self.sqrt_max_price
         if self.is_compounding:
-            # The range of a compounding account is all prices; only its price is remembered.
-            is_valid = 0 <= price <= U128_MAX
+            # Its range is all prices, and its price matters to the dynamic fee alone.
+            is_valid = int(self.dynamic_fee is not None) <= price <= U128_MAX
         else:
             is_valid = 0 < lowest <= price <= highest <= U128_MAX
         if not is_valid:

@@ -112,12 +112,12 @@ class RaydiumAmmV4Pool(Struct, frozen=True, kw_only=True, gc=False):
             a_to_b, reserve_in, reserve_out = True, self.reserve_a, self.reserve_b
         else:
             a_to_b, reserve_in, reserve_out = False, self.reserve_b, self.reserve_a
+        if not reserve_in or not reserve_out or now_s < self.open_time_s:
+            raise InsufficientLiquidity(self.address, 1, 0)
         # The fee is ceiled, so what is left is floored: in - ceil(fee) = in + floor(-fee).
         net_in = amount_in + -amount_in * self.fee_numerator // self.fee_denominator
-        reserve_in_after = reserve_in + net_in
-        amount_out = reserve_out * net_in // reserve_in_after if reserve_in_after else 0  # floored
-        if amount_out >= reserve_out or now_s < self.open_time_s:
-            raise InsufficientLiquidity(self.address, max(amount_out, 1), 0)
+        # Floored; with both reserves above 0 always below the reserve.
+        amount_out = reserve_out * net_in // (reserve_in + net_in)
         return RaydiumAmmV4Swap(self, a_to_b, amount_in, amount_out, net_in)
 
     def swap_exact_out(self, direction: Direction, amount_out: int, now_s: int) -> RaydiumAmmV4Swap:
@@ -188,7 +188,7 @@ class RaydiumAmmV4Pool(Struct, frozen=True, kw_only=True, gc=False):
             sqrt(reserve_in) * sqrt(reserve_out),
             sqrt(reserve_out / reserve_in),
             0.0,
-            1 - self.fee_numerator / self.fee_denominator,
+            (self.fee_denominator - self.fee_numerator) / self.fee_denominator,
             1.0,
         )
 

@@ -58,7 +58,7 @@ class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
 
     ``protocol_fee_rate`` and ``fund_fee_rate`` are shares of the trade fee. ``accrued_fee_a`` and
     ``accrued_fee_b`` are the protocol's, the fund's and the creator's fees that still lie in the
-    vaults.
+    vaults. Before ``open_time_s`` (Unix seconds) nothing is swapped.
 
     Raises:
         InvalidData: a rate or balance is negative, or fees would take all of an input.
@@ -76,6 +76,7 @@ class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
     creator_fee_on: CreatorFeeOn = CreatorFeeOn.BOTH
     accrued_fee_a: int = 0
     accrued_fee_b: int = 0
+    open_time_s: int = 0
 
     def __post_init__(self) -> None:
         """Check what a swap relies on."""
@@ -133,12 +134,12 @@ class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
         return mul_div_floor(self.reserve_b, Q64, self.reserve_a) if self.reserve_a else 0
 
     def swap_exact_in(self, direction: Direction, amount_in: int, now_s: int) -> RaydiumCpmmSwap:
-        """Swap all of ``amount_in``; ``now_s`` does not matter to this program.
+        """Swap all of ``amount_in``.
 
         Raises:
             InvalidAmount: ``amount_in`` is below 1, above u64, or less than its own fees (two
                 ceiled fees take 2 units of a swap of 1).
-            InsufficientLiquidity: a reserve is empty.
+            InsufficientLiquidity: a reserve is empty, or the pool is not open yet.
         """
         # Written out, divisions and all: routers and studies ask nothing more often.
         if type(amount_in) is not int or not 0 < amount_in <= U64_MAX:
@@ -150,6 +151,8 @@ class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
         else:
             a_to_b, reserve_in, reserve_out = False, self.reserve_b, self.reserve_a
             creator_fee_on_input = charged_on is not CreatorFeeOn.ONLY_A
+        if now_s < self.open_time_s:
+            raise self._not_open(amount_in)
         trade_fee = -(-amount_in * self.trade_fee_rate // _RATE_ONE)  # ceiled
         net_in = amount_in - trade_fee
         creator_rate, creator_fee = self.creator_fee_rate, 0
@@ -177,7 +180,7 @@ class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
         )
 
     def swap_exact_out(self, direction: Direction, amount_out: int, now_s: int) -> RaydiumCpmmSwap:
-        """Swap as little as pays for ``amount_out``; ``now_s`` does not matter to this program.
+        """Swap as little as pays for ``amount_out``.
 
         Raises:
             InvalidAmount: ``amount_out`` is below 1 or above u64.
@@ -194,6 +197,8 @@ class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
             rate_in += creator_rate
         else:
             gross_out = mul_div_ceil(amount_out, _RATE_ONE, _RATE_ONE - creator_rate)
+        if now_s < self.open_time_s:
+            raise self._not_open(amount_out)
         if gross_out >= reserve_out or not reserve_in:
             available = max(reserve_out - 1, 0) if reserve_in else 0
             raise InsufficientLiquidity(self.address, gross_out, available)
@@ -241,7 +246,7 @@ class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
         a_to_b = direction is Direction.A_TO_B
         reserve_in, reserve_out = self._reserves(a_to_b)
         product = reserve_in * reserve_out
-        if not product:
+        if not product or now_s < self.open_time_s:
             return 0
         rate_in, rate_out = self.trade_fee_rate, self.creator_fee_rate
         if self._is_creator_fee_on_input(a_to_b):
@@ -264,7 +269,7 @@ class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
         """Yield the one piece: the constant product, which never ends."""
         a_to_b = direction is Direction.A_TO_B
         reserve_in, reserve_out = self._reserves(a_to_b)
-        if not (reserve_in and reserve_out):
+        if not (reserve_in and reserve_out) or now_s < self.open_time_s:
             return
         rate_in, rate_out = self.trade_fee_rate, self.creator_fee_rate
         if self._is_creator_fee_on_input(a_to_b):
@@ -276,6 +281,10 @@ class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
             1 - rate_in / _RATE_ONE,
             1 - rate_out / _RATE_ONE,
         )
+
+    def _not_open(self, amount: int) -> InsufficientLiquidity:
+        reason = f"it opens at Unix second {self.open_time_s}"
+        return InsufficientLiquidity(self.address, amount, 0, reason)
 
     def _reserves(self, a_to_b: bool) -> tuple[int, int]:
         if a_to_b:

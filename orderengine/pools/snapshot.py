@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from orderengine.errors import InvalidData, OrderEngineError
 from orderengine.pools.base import Pool
+from orderengine.pools.fixed_point import U64_MAX
 from orderengine.pools.meteora_damm_v2 import MeteoraDammV2Pool
 from orderengine.pools.meteora_damm_v2_spec import MeteoraDammV2Spec
 from orderengine.pools.meteora_dlmm import MeteoraDlmmPool
@@ -32,13 +33,13 @@ from orderengine.pools.raydium_clmm import RaydiumClmmPool
 from orderengine.pools.raydium_clmm_spec import RaydiumClmmSpec
 from orderengine.pools.raydium_cpmm import RaydiumCpmmPool
 
-__all__ = ["Snapshot", "decode_snapshot", "encode_snapshot", "with_tokens"]
+__all__ = ["SECONDS_END", "Snapshot", "decode_snapshot", "encode_snapshot", "with_tokens"]
 
 _VERSION = 1
 _EXACT_MAX = 2**53 - 1
 """The largest integer up to which a double, JSON's number in many languages, holds every one."""
-_SECONDS_END = 7_258_118_400
-"""The year 2200."""
+SECONDS_END = 7_258_118_400
+"""The latest time that a snapshot may have, Unix seconds: the year 2200."""
 _DIGITS_MAX = 40
 """More than 128 bits need."""
 
@@ -111,6 +112,9 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
         InvalidData: a pool's venue has no form, or two pools have one address.
     """
     _require_distinct((pool.address for pool in snapshot.pools), "the snapshot")
+    if not 0 <= snapshot.time_s <= SECONDS_END:
+        expected = f"from 0 to {SECONDS_END}"
+        raise InvalidData("the snapshot", f"time_s {snapshot.time_s}", expected)
     lines = []
     for pool in sorted(snapshot.pools, key=lambda pool: (pool.venue, pool.address)):
         form = _FORMS.get(pool.venue)
@@ -136,7 +140,7 @@ def decode_snapshot(data: bytes, source: str) -> Snapshot:
         found = "no version" if version is None else f"version {_shown(version)}"
         raise InvalidData(source, found, f"a snapshot of version {_VERSION}")
     slot = _integer(wire, "slot", 2**64 - 1, source)
-    time_s = _integer(wire, "time_s", _SECONDS_END, source)
+    time_s = _integer(wire, "time_s", SECONDS_END, source)
     entries = wire.pop("pools", None)
     if not isinstance(entries, list):
         raise InvalidData(source, f"pools {_shown(entries)}", "a list of pools")
@@ -160,7 +164,7 @@ def _pool(entry: object, source: str) -> Pool:
     try:
         spec = msgspec.convert(fields, form.kind, strict=False, str_keys=True)
         _require_same(fields, msgspec.to_builtins(spec, str_keys=True), where, "")
-        return form.build(spec)
+        pool = form.build(spec)
     except msgspec.ValidationError as error:
         raise InvalidData(where, str(error), f"a pool of {venue}") from None
     except InvalidData as error:
@@ -169,6 +173,12 @@ def _pool(entry: object, source: str) -> Pool:
         raise InvalidData(where, f"{error.source}: {error.found}", error.expected) from None
     except OrderEngineError as error:
         raise InvalidData(where, str(error), f"a pool of {venue}") from None
+    for name, held in (("vault A", pool.vault_a), ("vault B", pool.vault_b)):
+        if not 0 <= held <= U64_MAX:
+            raise InvalidData(where, f"{name} with {held}", "from 0 to 2^64 - 1 base units")
+    if pool.token_a == pool.token_b:
+        raise InvalidData(where, f"token {_shown(pool.token_a)} on both sides", "two tokens")
+    return pool
 
 
 def _require_same(wire: object, kept: object, source: str, path: str) -> None:
@@ -219,18 +229,22 @@ def _parsed(data: bytes, source: str) -> object:
         raise InvalidData(source, f"the number {text[:_DIGITS_MAX]}", "integers only")
 
     try:
-        return json.loads(
+        found = json.loads(
             data.decode(),
             object_pairs_hook=unique,
             parse_float=no_fraction,
             parse_constant=no_fraction,
         )
+        json.dumps(found, ensure_ascii=False).encode()  # refuses an escaped half of a character
+    except UnicodeEncodeError:
+        raise InvalidData(source, "half of a surrogate pair", "a snapshot as JSON") from None
     except UnicodeDecodeError:
         raise InvalidData(source, "bytes that are no UTF-8", "a snapshot as JSON") from None
     except RecursionError:
         raise InvalidData(source, "JSON nested too deep", "a snapshot as JSON") from None
     except ValueError as error:  # json's own, and int's of too many digits
         raise InvalidData(source, f"no JSON ({error})", "a snapshot as JSON") from None
+    return found
 
 
 def _object(value: object, source: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from orderengine.errors import InvalidData, OrderEngineError, Unavailable
 from orderengine.pools import Pool
-from orderengine.pools.snapshot import Snapshot
+from orderengine.pools.snapshot import SECONDS_END, Snapshot
 from orderengine.solana.accounts import Account, Accounts
 from orderengine.venues.accounts import PROGRAMS, Decoded, Program
 
@@ -102,12 +102,12 @@ def snapshot_of_dumps(accounts: Accounts) -> tuple[Snapshot, tuple[LeftOut, ...]
         if program is None:
             continue
         try:
-            taken.append(program.decode(account, accounts))
+            taken.append(_dated(program.decode(account, accounts)))
         except OrderEngineError as error:
             left_out.append(LeftOut(program.venue, account.address, str(error)))
     snapshot = Snapshot(
         slot=max((account.slot for account in accounts), default=0),
-        time_s=max((decoded.time_s for decoded in taken), default=0),
+        time_s=_time_of(taken),
         pools=_by_venue(taken),
     )
     return snapshot, tuple(left_out)
@@ -126,9 +126,25 @@ def _decoded(read: AccountsAtSlot, addresses: Iterable[str]) -> Snapshot:
     taken = []
     for address in addresses:
         account = read.accounts.require(address, "the pool")
-        taken.append(_required_program(account).decode(account, read.accounts))
-    time_s = read.time_s or max(decoded.time_s for decoded in taken)
-    return Snapshot(slot=read.slot, time_s=time_s, pools=_by_venue(taken))
+        taken.append(_dated(_required_program(account).decode(account, read.accounts)))
+    return Snapshot(slot=read.slot, time_s=read.time_s or _time_of(taken), pools=_by_venue(taken))
+
+
+def _dated(decoded: Decoded) -> Decoded:
+    """Refuse a pool whose accounts mention a time that no snapshot can have."""
+    if not 0 <= decoded.time_s <= SECONDS_END:
+        expected = f"Unix seconds from 0 to {SECONDS_END}"
+        raise InvalidData(f"pool {decoded.pool.address}", f"time {decoded.time_s}", expected)
+    return decoded
+
+
+def _time_of(taken: Sequence[Decoded]) -> int:
+    """Return the latest time at which something happened; else the latest opening, within reason.
+
+    An opening may be yet to come, so it says little; but a pool that never changed says no more.
+    """
+    openings = (decoded.opening_s for decoded in taken if decoded.opening_s <= SECONDS_END)
+    return max((decoded.time_s for decoded in taken), default=0) or max(openings, default=0)
 
 
 def _by_venue(taken: Iterable[Decoded]) -> tuple[Pool, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from orderengine.errors import AmountOverflow, InsufficientLiquidity, InvalidAmount, InvalidData
@@ -97,7 +97,9 @@ def test_buying_a_takes_the_fee_as_the_mode_says(
     [
         pytest.param(0, A_TO_B, 374_063, 375_001, 600_003, 600_003, id="375000.5 up, 600002.6 up"),
         pytest.param(1, B_TO_A, 375_000, 375_000, 600_001, 601_505, id="1.6 up, so one more"),
-        pytest.param(1, A_TO_B, 374_062, 375_000, 600_000, 600_000, id="374999.5 up, 600000"),
+        pytest.param(
+            1, A_TO_B, 374_062, 375_000, 600_000, 600_000, id="374999.5 up, 600000 exactly"
+        ),
     ],
 )
 def test_swap_exact_out_ceils_the_fee_and_the_input(
@@ -318,6 +320,7 @@ def test_swap_refuses_an_impossible_amount(amount: int) -> None:
 
 
 @pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("amount", [1, 10])
 @pytest.mark.parametrize(
     "pool",
     [
@@ -327,12 +330,14 @@ def test_swap_refuses_an_impossible_amount(amount: int) -> None:
         compounding(token_b_amount=0),
     ],
 )
-def test_swap_refuses_an_empty_pool(pool: MeteoraDammV2Pool, direction: Direction) -> None:
-    """Without liquidity nothing trades, and nothing is shown."""
+def test_swap_refuses_an_empty_pool(
+    pool: MeteoraDammV2Pool, amount: int, direction: Direction
+) -> None:
+    """Without liquidity nothing trades, not even an input that its fee eats; nothing is shown."""
     with pytest.raises(InsufficientLiquidity):
-        pool.swap_exact_in(direction, 10, 0)
+        pool.swap_exact_in(direction, amount, 0)
     with pytest.raises(InsufficientLiquidity):
-        pool.swap_exact_out(direction, 10, 0)
+        pool.swap_exact_out(direction, amount, 0)
     assert pool.amount_in_to_price(direction, Q64, 0) == 0
     assert list(pool.segments(direction, 0)) == []
 
@@ -411,6 +416,10 @@ def test_exact_out_within_the_reserve_only() -> None:
         ({"dynamic_fee": DammDynamicFee(bin_step=0)}, "bin_step 0"),
         ({"dynamic_fee": DammDynamicFee(volatility_accumulator=-1)}, "volatility_accumulator"),
         ({"sqrt_price": 0}, "square-root price 0"),
+        (
+            {"collect_fee_mode": 2, "sqrt_price": 0, "dynamic_fee": DammDynamicFee()},
+            "square-root price 0",
+        ),
         ({"sqrt_price": Q64 * 2 + 1}, "square-root price"),
         ({"sqrt_max_price": U128_MAX + 1}, "square-root price"),
         ({"liquidity": -1}, "liquidity -1"),
@@ -557,7 +566,7 @@ def test_partial_fill_takes_what_the_range_takes(
 def test_amount_in_to_price_stops_at_the_limit(
     pool: MeteoraDammV2Pool, direction: Direction, thousandths: int
 ) -> None:
-    """The curve stands within the limit after the input, and past it one net unit later."""
+    """The curve stands within the limit after the input, and past it two net units later."""
     limit = max(pool.price_x64 * thousandths // 1_000, 1)
     amount_in = pool.amount_in_to_price(direction, limit, NOW_S)
     keep = FEE_RATE_ONE - pool.fee_rate_at(NOW_S)
@@ -575,12 +584,19 @@ def test_amount_in_to_price_stops_at_the_limit(
             return square * keep >= limit * Q64 * FEE_RATE_ONE
         return square * FEE_RATE_ONE <= limit * Q64 * keep
 
+    at = pool
     if amount_in:
-        try:
-            swap = pool.swap_exact_in(direction, amount_in, NOW_S)
-        except AmountOverflow:
-            return
+        laws.swap_of(pool, direction, amount_in, NOW_S)
+        swap = pool.swap_exact_in(direction, amount_in, NOW_S)
         assert keeps_the_limit(swap.pool, swap.net_in)
+        at = swap.pool
+    more = amount_in + 2 * FEE_RATE_ONE // keep + 1
+    laws.swap_of(pool, direction, more, NOW_S)
+    swap = pool.swap_exact_in(direction, more, NOW_S)
+    if not pool.is_compounding:
+        # Two units that move the price by no more than its last place may be rounded back.
+        assume(abs(swap.pool.sqrt_price_x64 - at.sqrt_price_x64) > 1)
+    assert not keeps_the_limit(swap.pool, swap.net_in)
 
 
 @untimed

@@ -170,6 +170,18 @@ def test_swap_refuses_an_empty_pool(reserve_a: int, reserve_b: int, direction: D
     assert pool.amount_in_to_price(direction, Q64, 0) == 0
 
 
+def test_swap_waits_for_the_opening() -> None:
+    """Before it nothing is paid, asked for, or shown to a router; from then on all is."""
+    pool = msgspec.structs.replace(pool_of(1_000, 1_000), open_time_s=100)
+    for swap in (pool.swap_exact_in, pool.swap_exact_out):
+        with pytest.raises(InsufficientLiquidity, match="opens at Unix second 100"):
+            swap(A_TO_B, 10, 99)
+        assert swap(A_TO_B, 10, 100).amount_out > 0
+    assert pool.amount_in_to_price(A_TO_B, 1, 99) == 0
+    assert list(pool.segments(A_TO_B, 99)) == []
+    assert list(pool.segments(A_TO_B, 100)) != []
+
+
 def test_swap_exact_out_refuses_the_whole_reserve() -> None:
     """One unit must stay; the error says how much could be had."""
     with pytest.raises(InsufficientLiquidity) as caught:

@@ -37,7 +37,7 @@ POOL = RaydiumCpmmPool(
 )
 FIELDS = (
     '"accrued_fee_a":0,"accrued_fee_b":0,"address":"x","creator_fee_on":"both",'
-    '"creator_fee_rate":0,"fund_fee_rate":0,"protocol_fee_rate":0,"reserve_a":"9007199254740992",'
+    '"creator_fee_rate":0,"fund_fee_rate":0,"open_time_s":0,"protocol_fee_rate":0,"reserve_a":"9007199254740992",'
     '"reserve_b":9007199254740991,"token_a":"A","token_b":"B","trade_fee_rate":2500'
 )
 FORM = (
@@ -136,6 +136,9 @@ def changed(path: str, value: object) -> bytes:
         ("pools.0.pool.trade_fee_rate", 10**6, "trade_fee_rate 1000000"),
         ("pools.0.pool.creator_fee_on", "nobody", "creator_fee_on"),
         ("pools.0.pool.token_a", 5, "token_a"),
+        ("pools.0.pool.token_a", "B", "token 'B' on both sides"),
+        ("pools.0.pool.token_a", "\ud800", "half of a surrogate pair"),
+        ("pools.0.pool.reserve_b", "18446744073709551616", "vault B with 18446744073709551616"),
     ],
 )
 def test_what_is_not_known_is_refused_by_name(path: str, value: object, said: str) -> None:

@@ -50,6 +50,18 @@ def test_a_network_without_time_gives_the_accounts_own() -> None:
     assert take(Node(made_accounts()), POOL).time_s == OPENED_S
 
 
+@pytest.mark.parametrize(
+    ("opening_s", "time_s"), [(OPENED_S, OPENED_S), (2**64 - 1, 0)], ids=["opened", "absurd"]
+)
+def test_an_opening_is_the_time_only_where_nothing_else_is(opening_s: int, time_s: int) -> None:
+    """And only within reason, so that the file can be read again; the pool itself is not open."""
+    pool, *others = made_accounts()
+    pool = changed(pool, 373, opening_s.to_bytes(8, "little"))
+    found, left_out = snapshot_of_dumps(Accounts([pool, *others]))
+    assert (found.time_s, left_out) == (time_s, ())
+    assert decode_snapshot(encode_snapshot(found), "s") == found
+
+
 def test_a_pool_that_moves_meanwhile_is_read_again() -> None:
     """It needs another account by then: a second look takes that one."""
     pool, config, *vaults = made_accounts()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from orderengine.errors import InvalidData
 from orderengine.pools import DammBaseFee, DammDynamicFee, MeteoraDammV2Pool, MeteoraDammV2Spec
 from orderengine.pools.fixed_point import Q64
 from orderengine.solana.accounts import Account, Accounts
@@ -38,18 +39,20 @@ def _addresses(account: Account, reach: int) -> tuple[str, ...]:
 
 
 def _base_fee(pool: Fields) -> DammBaseFee:
-    """Return the schedule; its fields lie elsewhere in modes that are not covered."""
+    """Return a valid schedule; its fields lie elsewhere in modes that are not covered."""
     mode = pool.u8(16)
     if mode not in (0, 1):
         expected = "0 or 1: neither the rate limiter nor fees by market cap are covered"
         raise pool.refusal("base fee mode", mode, expected)
-    return DammBaseFee(
+    base_fee = DammBaseFee(
         mode=mode,
         cliff_fee_numerator=pool.u64(8),
         number_of_period=pool.u16(22),
         period_frequency=pool.u64(24),
         reduction_factor=pool.u64(32),
     )
+    base_fee.require_valid(f"{pool.what} {pool.address}")
+    return base_fee
 
 
 def _dynamic_fee(pool: Fields) -> DammDynamicFee | None:
@@ -121,16 +124,15 @@ def _decode(account: Account, accounts: Accounts) -> Decoded:
     )
     spec.require_valid()
     reserve_a, reserve_b = spec.reserves()
-    return Decoded(
-        MeteoraDammV2Pool.from_spec(
-            replace(
-                spec,
-                claimable_fee_a=held_a - reserve_a - spec.protocol_fee_a,
-                claimable_fee_b=held_b - reserve_b - spec.protocol_fee_b,
-            )
-        ),
-        max(activation_s, dynamic_fee.last_update_timestamp if dynamic_fee else 0),
-    )
+    booked_a, booked_b = reserve_a + spec.protocol_fee_a, reserve_b + spec.protocol_fee_b
+    for name, held, booked in (("vault A", held_a, booked_a), ("vault B", held_b, booked_b)):
+        if held < booked:
+            expected = f"at least its reserve and the protocol's fees, {booked}"
+            raise InvalidData(f"{name} {of_pool}", f"{held} base units", expected)
+    # What is not booked is the liquidity providers' to claim: only their positions say whose.
+    spec = replace(spec, claimable_fee_a=held_a - booked_a, claimable_fee_b=held_b - booked_b)
+    last_update_s = dynamic_fee.last_update_timestamp if dynamic_fee else 0
+    return Decoded(MeteoraDammV2Pool.from_spec(spec), last_update_s, activation_s)
 
 
 METEORA_DAMM_V2 = Program(

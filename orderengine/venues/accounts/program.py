@@ -16,8 +16,11 @@ class Decoded(Struct, frozen=True):
     """Hold a pool that was read from accounts."""
 
     pool: Pool
-    time_s: int
-    """The latest time that the accounts mention, in Unix seconds; 0 if none."""
+    time_s: int = 0
+    """The latest time at which the accounts say that something happened; Unix seconds, 0 if none
+    does."""
+    opening_s: int = 0
+    """From when the pool swaps, in Unix seconds, which may be yet to come; 0 if it does not say."""
 
 
 class Program(Struct, frozen=True, kw_only=True):

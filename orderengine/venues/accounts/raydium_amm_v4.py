@@ -58,7 +58,7 @@ def _decode(account: Account, accounts: Accounts) -> Decoded:
             accrued_b=accrued_b,
             open_time_s=open_time_s if status == _STATUS_WAITS else 0,
         ),
-        open_time_s,
+        opening_s=open_time_s,
     )
 
 

@@ -131,9 +131,9 @@ def _decode(account: Account, accounts: Accounts) -> Decoded:
         fund_fee_a=pool.u64(1064),
         fund_fee_b=pool.u64(1072),
     )
-    times = [pool.u64(1080), 0 if dynamic_fee is None else dynamic_fee.last_update_timestamp]
+    times = [0 if dynamic_fee is None else dynamic_fee.last_update_timestamp]
     times += (pool.u64(_FIRST_REWARD + _REWARD_SIZE * index + 17) for index in range(_REWARDS))
-    return Decoded(RaydiumClmmPool.from_spec(spec), max(times))
+    return Decoded(RaydiumClmmPool.from_spec(spec), max(times), pool.u64(1080))
 
 
 def _known_ticks(account: Account, pool: Fields, accounts: Accounts) -> _Known:

@@ -64,8 +64,9 @@ def _decode(account: Account, accounts: Accounts) -> Decoded:
             creator_fee_on=_CREATOR_FEE_ON[charged_on],
             accrued_fee_a=accrued_a,
             accrued_fee_b=accrued_b,
+            open_time_s=pool.u64(373),
         ),
-        pool.u64(373),
+        opening_s=pool.u64(373),
     )
 
 

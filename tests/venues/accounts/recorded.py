@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import pytest
@@ -31,22 +31,24 @@ def _account(dump: dict[str, Any]) -> Account:
     return Account(dump["address"], dump["owner"], base64.b64decode(dump["base64Data"]))
 
 
-def pools_of(program: Program, folder: str) -> dict[str, Pool]:
-    """Return the pools of one of the six venues' folders, by address."""
+def pools_of(
+    program: Program, folder: str, wanted: Collection[str] | None = None
+) -> dict[str, Pool]:
+    """Return the pools of one of the six venues' folders, or those wanted, by address."""
     accounts = Accounts(accounts_in(f"{SIX}/raw/{folder}"))
     return {
         account.address: program.decode(account, accounts).pool
         for account in accounts
-        if program.is_pool(account)
+        if program.is_pool(account) and (wanted is None or account.address in wanted)
     }
 
 
 def require_golden_quotes(program: Program, folder: str, number: int) -> None:
     """Fail unless every golden quote of a venue is met to the unit."""
-    pools = pools_of(program, folder)
     golden = json.loads(shared_path(f"{SIX}/golden_quotes.json").read_text())
     cases = [case for case in golden["cases"] if case["venue"] == program.venue]
     assert len(cases) == number
+    pools = pools_of(program, folder, {case["pool"] for case in cases})
     for case in cases:
         pool = pools[case["pool"]]
         direction = direction_of(pool, case["input_mint"], case["output_mint"])

@@ -67,8 +67,9 @@ def test_reserves_are_the_vaults_less_what_others_may_collect() -> None:
         creator_fee_on=CreatorFeeOn.ONLY_A,
         accrued_fee_a=63,
         accrued_fee_b=630,
+        open_time_s=1_700_000_000,
     )
-    assert decoded.time_s == 1_700_000_000
+    assert (decoded.time_s, decoded.opening_s) == (0, 1_700_000_000)
     assert RAYDIUM_CPMM.addresses(accounts[0], 5) == (CONFIG, VAULT_A, VAULT_B)
 
 
