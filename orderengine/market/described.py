@@ -6,12 +6,13 @@ Whatever the venue, token A is the base token and token B the quote token.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from math import isqrt
 
 from orderengine.errors import InvalidData
 from orderengine.market.fields import FieldError, amount_of, check
 from orderengine.market.pools import PoolConfig
-from orderengine.market.tick_profile import tick_profile
+from orderengine.market.tick_profile import TickProfile, tick_profile
 from orderengine.model.amounts import U64_MAX
 from orderengine.model.tokens import Token
 from orderengine.pools import (
@@ -122,12 +123,15 @@ def _open_damm_v2(
     )
 
 
-def _open_clmm(
-    config: PoolConfig, depth: int, sqrt_price_x64: int, base: Token, quote: Token
-) -> Pool:
-    tick = raydium_clmm_ticks.tick_at_sqrt_price(sqrt_price_x64)
-    profile = tick_profile(
-        raydium_clmm_ticks.sqrt_price_at_tick,
+def _profile(
+    config: PoolConfig,
+    depth: int,
+    sqrt_price_x64: int,
+    tick: int,
+    sqrt_at: Callable[[int], int],
+) -> TickProfile:
+    return tick_profile(
+        sqrt_at,
         sqrt_price_x64,
         depth,
         tick=tick,
@@ -135,6 +139,13 @@ def _open_clmm(
         halves_at=config.halves_at,
         width=config.width,
     )
+
+
+def _open_clmm(
+    config: PoolConfig, depth: int, sqrt_price_x64: int, base: Token, quote: Token
+) -> Pool:
+    tick = raydium_clmm_ticks.tick_at_sqrt_price(sqrt_price_x64)
+    profile = _profile(config, depth, sqrt_price_x64, tick, raydium_clmm_ticks.sqrt_price_at_tick)
     return RaydiumClmmPool.from_spec(
         RaydiumClmmSpec(
             address=config.name,
@@ -156,15 +167,7 @@ def _open_whirlpool(
     config: PoolConfig, depth: int, sqrt_price_x64: int, base: Token, quote: Token
 ) -> Pool:
     tick = orca_whirlpool_ticks.tick_at_sqrt_price(sqrt_price_x64)
-    profile = tick_profile(
-        orca_whirlpool_ticks.sqrt_price_at_tick,
-        sqrt_price_x64,
-        depth,
-        tick=tick,
-        spacing=config.tick_spacing,
-        halves_at=config.halves_at,
-        width=config.width,
-    )
+    profile = _profile(config, depth, sqrt_price_x64, tick, orca_whirlpool_ticks.sqrt_price_at_tick)
     return OrcaWhirlpoolPool.from_spec(
         OrcaWhirlpoolSpec(
             address=config.name,

@@ -21,7 +21,11 @@ from orderengine.pools import (
     RaydiumCpmmPool,
 )
 from orderengine.pools.snapshot import Snapshot, decode_snapshot, encode_snapshot, with_tokens
-from tests.pools.strategies import NOW_S, cpmm_pools, dlmm_pools
+from tests.pools.strategies import NOW_S, cpmm_pools, dlmm_pools, untimed
+from tests.pools.strategies_amm_v4 import amm_v4_pools
+from tests.pools.strategies_clmm import clmm_pools
+from tests.pools.strategies_damm import damm_pools
+from tests.pools.strategies_whirlpool import whirlpool_pools
 
 BIG = 2**53
 A, B = "A", "B"
@@ -58,16 +62,26 @@ def test_the_form_is_this_to_the_byte() -> None:
     assert decode_snapshot(encode_snapshot(kept()), "s.json") == kept()
 
 
-@given(cpmm_pools(), dlmm_pools(), st.integers(0, 2**64 - 1), st.integers(0, 2**32))
-def test_any_pool_comes_back_whole(
-    cpmm: RaydiumCpmmPool, dlmm: MeteoraDlmmPool, slot: int, time_s: int
-) -> None:
-    """Every field, so every quote; and the order of the pools does not change the bytes."""
-    data = encode_snapshot(kept(cpmm, dlmm, slot=slot, time_s=time_s))
+@untimed
+@given(
+    st.tuples(
+        damm_pools(),
+        dlmm_pools(),
+        whirlpool_pools(),
+        amm_v4_pools(),
+        clmm_pools(),
+        cpmm_pools(),
+    ),
+    st.integers(0, 2**64 - 1),
+    st.integers(0, 2**32),
+)
+def test_any_pool_comes_back_whole(pools: tuple[Pool, ...], slot: int, time_s: int) -> None:
+    """Every field of all six programs, so every quote; their order does not change the bytes."""
+    data = encode_snapshot(kept(*reversed(pools), slot=slot, time_s=time_s))
     read = decode_snapshot(data, "s.json")
-    assert read == kept(dlmm, cpmm, slot=slot, time_s=time_s)
+    assert read == kept(*pools, slot=slot, time_s=time_s)
     assert encode_snapshot(read) == data
-    for pool in (cpmm, dlmm):
+    for pool in pools:
         assert read.find(pool.address) == pool
     assert read.find("nobody") is None
 

@@ -17,6 +17,7 @@ from orderengine.pools import (
 from orderengine.pools.fixed_point import Q64, U128_MAX
 from orderengine.solana.accounts import Account, Accounts, address_of, key_bytes
 from orderengine.venues.accounts.meteora_damm_v2 import METEORA_DAMM_V2
+from tests.venues.accounts.made import token_account, u64, u128
 from tests.venues.accounts.recorded import (
     SIX,
     accounts_in,
@@ -25,7 +26,6 @@ from tests.venues.accounts.recorded import (
     require_golden_quotes,
 )
 
-TOKEN_PROGRAM = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"  # noqa: S105  (an address)
 POOL, VAULT_A, VAULT_B, MINT_A, MINT_B = (
     address_of(bytes([number]) * 32) for number in range(1, 6)
 )
@@ -50,22 +50,6 @@ DYNAMIC = DammDynamicFee(
     volatility_accumulator=80_000,
     volatility_reference=40_000,
 )
-
-
-def u64(value: int) -> bytes:
-    """Return a little-endian integer of 64 bits."""
-    return value.to_bytes(8, "little")
-
-
-def u128(value: int) -> bytes:
-    """Return a little-endian integer of 128 bits."""
-    return value.to_bytes(16, "little")
-
-
-def token_account(address: str, mint: str, amount: int) -> Account:
-    """Return a token account."""
-    data = key_bytes(mint) + bytes(32) + u64(amount) + bytes(93)
-    return Account(address, TOKEN_PROGRAM, data)
 
 
 def made_accounts(slot: int = 0) -> list[Account]:

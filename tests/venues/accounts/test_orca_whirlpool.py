@@ -21,8 +21,8 @@ from orderengine.pools.orca_whirlpool_ticks import TICK_MAX, TICK_MIN, sqrt_pric
 from orderengine.solana.accounts import Account, Accounts, address_of, key_bytes, program_address
 from orderengine.venues.accounts.orca_whirlpool import ORCA_WHIRLPOOL
 from tests.shared import shared_path
+from tests.venues.accounts.made import token_account
 from tests.venues.accounts.recorded import changed, refusal, require_golden_quotes
-from tests.venues.accounts.test_raydium_cpmm import token_account
 
 PROGRAM = ORCA_WHIRLPOOL.program_id
 POOL, VAULT_A, VAULT_B, MINT_A, MINT_B = (

@@ -12,23 +12,12 @@ from orderengine.pools import Direction, RaydiumAmmV4Pool
 from orderengine.solana.accounts import Account, Accounts, address_of, key_bytes
 from orderengine.venues.accounts.raydium_amm_v4 import RAYDIUM_AMM_V4
 from tests.shared import shared_path
+from tests.venues.accounts.made import TOKEN_PROGRAM, token_account, u64
 from tests.venues.accounts.recorded import changed, refusal, require_golden_quotes
 
-TOKEN_PROGRAM = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"  # noqa: S105  (an address)
 POOL, VAULT_A, VAULT_B, MINT_A, MINT_B = (
     address_of(bytes([number]) * 32) for number in range(1, 6)
 )
-
-
-def u64(value: int) -> bytes:
-    """Return a little-endian integer of 64 bits."""
-    return value.to_bytes(8, "little")
-
-
-def token_account(address: str, mint: str, amount: int) -> Account:
-    """Return a token account."""
-    data = key_bytes(mint) + bytes(32) + u64(amount) + bytes(93)
-    return Account(address, TOKEN_PROGRAM, data)
 
 
 def made_accounts(status: int = 6) -> list[Account]:

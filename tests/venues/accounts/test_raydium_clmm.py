@@ -22,6 +22,7 @@ from orderengine.pools.fixed_point import Q64
 from orderengine.solana.accounts import Account, Accounts, address_of, key_bytes, program_address
 from orderengine.venues.accounts.raydium_clmm import RAYDIUM_CLMM
 from tests.shared import shared_path
+from tests.venues.accounts.made import token_account
 from tests.venues.accounts.recorded import (
     SIX,
     accounts_in,
@@ -30,7 +31,6 @@ from tests.venues.accounts.recorded import (
     require_golden_quotes,
 )
 
-TOKEN_PROGRAM = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"  # noqa: S105  (an address)
 POOL, CONFIG, VAULT_A, VAULT_B, MINT_A, MINT_B = (
     address_of(bytes([number]) * 32) for number in range(1, 7)
 )
@@ -46,12 +46,6 @@ def array_address(start: int) -> str:
     return program_address(
         PROGRAM_ID, b"tick_array", key_bytes(POOL), start.to_bytes(4, "big", signed=True)
     )
-
-
-def token_account(address: str, mint: str, amount: int) -> Account:
-    """Return a token account."""
-    data = key_bytes(mint) + bytes(32) + amount.to_bytes(8, "little") + bytes(93)
-    return Account(address, TOKEN_PROGRAM, data)
 
 
 def tick_array(start: int, nets: dict[int, int], orders: int | None = None) -> Account:

@@ -9,23 +9,12 @@ import pytest
 from orderengine.pools import CreatorFeeOn, RaydiumCpmmPool
 from orderengine.solana.accounts import Account, Accounts, address_of, key_bytes
 from orderengine.venues.accounts.raydium_cpmm import RAYDIUM_CPMM
+from tests.venues.accounts.made import token_account, u64
 from tests.venues.accounts.recorded import changed, refusal, require_golden_quotes
 
-TOKEN_PROGRAM = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"  # noqa: S105  (an address)
 POOL, CONFIG, VAULT_A, VAULT_B, MINT_A, MINT_B = (
     address_of(bytes([number]) * 32) for number in range(1, 7)
 )
-
-
-def u64(value: int) -> bytes:
-    """Return a little-endian integer of 64 bits."""
-    return value.to_bytes(8, "little")
-
-
-def token_account(address: str, mint: str, amount: int) -> Account:
-    """Return a token account."""
-    data = key_bytes(mint) + bytes(32) + u64(amount) + bytes(93)
-    return Account(address, TOKEN_PROGRAM, data)
 
 
 def made_accounts() -> list[Account]:
