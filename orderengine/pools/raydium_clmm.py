@@ -7,7 +7,8 @@ input token or always in one token, and a dynamic fee raises it while the price 
 
 ``raydium_clmm_ticks`` turns ticks into prices, ``_ladder`` lays out the ranges between them,
 ``_step`` trades inside one, ``_fee`` sets the rate, ``_walk`` goes from step to step, ``_ranges``
-does so faster where the rate stands still, ``_curve`` describes the way ahead. Here is the pool.
+does so faster where the rate stands still, ``_swap`` holds what came of it, ``_curve`` describes
+the way ahead. Here is the pool.
 
 Not covered: limit orders resting on ticks, which the program fills when a price reaches them, and
 transfer fees of Token-2022 mints. The program refuses a swap whose output is 0; it is quoted as 0
@@ -20,10 +21,8 @@ Source: raydium-io/raydium-clmm programs/amm/src at 03b44b7, and swapInternal of
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import copy
 
 from msgspec import Struct
-from msgspec.structs import force_setattr
 
 from orderengine.errors import InsufficientLiquidity, InvalidAmount
 from orderengine.pools.base import Direction, Segment
@@ -31,91 +30,18 @@ from orderengine.pools.fixed_point import U64_MAX, require_u64_amount, require_u
 from orderengine.pools.raydium_clmm_curve import amount_in_to_price, pieces, segments_of
 from orderengine.pools.raydium_clmm_fee import ClmmDynamicFee
 from orderengine.pools.raydium_clmm_ladder import ClmmLadder, FeeTerms, ladder_of
-from orderengine.pools.raydium_clmm_ranges import cross_whole_ranges
+from orderengine.pools.raydium_clmm_ranges import quote_exact_in, quote_exact_out
 from orderengine.pools.raydium_clmm_spec import (
     ClmmTickSpec,
     RaydiumClmmSpec,
     checked_nets,
     vaults_of,
 )
+from orderengine.pools.raydium_clmm_swap import RaydiumClmmSwap
 from orderengine.pools.raydium_clmm_ticks import SQRT_PRICE_MAX, SQRT_PRICE_MIN
 from orderengine.pools.raydium_clmm_walk import GroupFee, WalkStart, default_limit, walk
 
 __all__ = ["RaydiumClmmPool", "RaydiumClmmSwap"]
-
-
-class RaydiumClmmSwap(Struct, frozen=True, gc=False):
-    """Hold a swap and the end of its walk; the next pool is made on demand.
-
-    ``fee`` is all fees, in the token that ``fee_on_input`` names; ``protocol_fee`` and ``fund_fee``
-    are parts of it, floored in each step. ``steps`` are moves of the price, one for each range or,
-    while a dynamic fee moves, for each group of ticks.
-    """
-
-    before: RaydiumClmmPool
-    a_to_b: bool
-    amount_in: int
-    amount_out: int
-    fee: int
-    protocol_fee: int
-    fund_fee: int
-    end_sqrt_price_x64: int
-    end_tick: int
-    end_range: int
-    crossed: int
-    """Initialised ticks."""
-    steps: int
-    stopped_at_price_limit: bool
-    """Whether the limit left some of the amount unused."""
-    end_dynamic_fee: ClmmDynamicFee | None
-
-    @property
-    def fee_on_input(self) -> bool:
-        """Whether the fee is charged in the token that goes in."""
-        return self.before.terms.way(self.a_to_b).fee_on_input
-
-    @property
-    def fee_in(self) -> int:
-        """All fees in the input token."""
-        return self.fee if self.fee_on_input else 0
-
-    @property
-    def fee_out(self) -> int:
-        """All fees in the output token."""
-        return 0 if self.fee_on_input else self.fee
-
-    @property
-    def end_liquidity(self) -> int:
-        """The liquidity in range after the swap."""
-        return self.before.ladder.liquidity[self.end_range]
-
-    @property
-    def end_price_x64(self) -> int:
-        """Price after the swap, before fees, B per A in Q64.64, rounded down."""
-        return self.end_sqrt_price_x64 * self.end_sqrt_price_x64 >> 64
-
-    @property
-    def pool(self) -> RaydiumClmmPool:
-        """The pool after the swap, on the same ladder."""
-        before = self.before
-        pool = copy(before)
-        force_setattr(pool, "sqrt_price_x64", self.end_sqrt_price_x64)
-        force_setattr(pool, "tick_current", self.end_tick)
-        force_setattr(pool, "current_range", self.end_range)
-        force_setattr(pool, "dynamic_fee", self.end_dynamic_fee)
-        if self.a_to_b:
-            force_setattr(pool, "vault_a", before.vault_a + self.amount_in)
-            force_setattr(pool, "vault_b", before.vault_b - self.amount_out)
-        else:
-            force_setattr(pool, "vault_a", before.vault_a - self.amount_out)
-            force_setattr(pool, "vault_b", before.vault_b + self.amount_in)
-        if self.fee_on_input == self.a_to_b:
-            force_setattr(pool, "protocol_fee_a", before.protocol_fee_a + self.protocol_fee)
-            force_setattr(pool, "fund_fee_a", before.fund_fee_a + self.fund_fee)
-        else:
-            force_setattr(pool, "protocol_fee_b", before.protocol_fee_b + self.protocol_fee)
-            force_setattr(pool, "fund_fee_b", before.fund_fee_b + self.fund_fee)
-        return pool
 
 
 class RaydiumClmmPool(Struct, frozen=True, kw_only=True, gc=False):
@@ -253,9 +179,14 @@ class RaydiumClmmPool(Struct, frozen=True, kw_only=True, gc=False):
                 amounts are of the input token). The program then refuses also with a limit.
             AmountOverflow: the output would be above u64.
         """
-        require_u64_amount("amount_in", amount_in)
+        if type(amount_in) is not int or not 0 < amount_in <= U64_MAX:
+            require_u64_amount("amount_in", amount_in)
         a_to_b = direction == Direction.A_TO_B
-        return self._swap(a_to_b, amount_in, now_s, True, sqrt_price_limit_x64)
+        if sqrt_price_limit_x64 is None:
+            swap = quote_exact_in(self, a_to_b, amount_in)
+            if swap is not None:
+                return swap
+        return self._walk(a_to_b, amount_in, now_s, True, sqrt_price_limit_x64)
 
     def swap_exact_out(
         self,
@@ -270,9 +201,14 @@ class RaydiumClmmPool(Struct, frozen=True, kw_only=True, gc=False):
         Raises as ``swap_exact_in`` does; AmountOverflow if the input, or the output with its fee,
         would be above u64.
         """
-        require_u64_amount("amount_out", amount_out)
+        if type(amount_out) is not int or not 0 < amount_out <= U64_MAX:
+            require_u64_amount("amount_out", amount_out)
         a_to_b = direction == Direction.A_TO_B
-        return self._swap(a_to_b, amount_out, now_s, False, sqrt_price_limit_x64)
+        if sqrt_price_limit_x64 is None:
+            swap = quote_exact_out(self, a_to_b, amount_out)
+            if swap is not None:
+                return swap
+        return self._walk(a_to_b, amount_out, now_s, False, sqrt_price_limit_x64)
 
     def amount_in_to_price(self, direction: Direction, limit_price_x64: int, now_s: int) -> int:
         """Return the largest input whose last unit still trades at the limit or better.
@@ -314,10 +250,10 @@ class RaydiumClmmPool(Struct, frozen=True, kw_only=True, gc=False):
             a_to_b,
         )
 
-    def _swap(
+    def _walk(
         self, a_to_b: bool, amount: int, now_s: int, exact_in: bool, limit: int | None
     ) -> RaydiumClmmSwap:
-        """Swap over whole ranges where that can tell all, else step by step."""
+        """Swap step by step."""
         root, edge, terms = self.sqrt_price_x64, default_limit(a_to_b), self.terms
         if limit is not None:
             least, most = (SQRT_PRICE_MIN + 1, root - 1) if a_to_b else (root + 1, edge)
@@ -330,12 +266,7 @@ class RaydiumClmmPool(Struct, frozen=True, kw_only=True, gc=False):
         start = WalkStart(
             root, self.tick_current, self.current_range, terms.way(a_to_b), amount, exact_in, edge
         )
-        end = None
-        if limit is None and self.dynamic_fee is None:
-            end = cross_whole_ranges(self.ladder, terms, start)
-        if end is None:
-            group_fee = self._group_fee(a_to_b, now_s)
-            end = walk(self.address, self.ladder, terms, group_fee, start)
+        end = walk(self.address, self.ladder, terms, self._group_fee(a_to_b, now_s), start)
         if end.is_at_limit and limit is None:
             done = end.amount_in if exact_in else end.amount_out
             raise InsufficientLiquidity(self.address, amount, done)
@@ -343,18 +274,5 @@ class RaydiumClmmPool(Struct, frozen=True, kw_only=True, gc=False):
             require_u64_result("amount_in", end.amount_in)
             require_u64_result("amount_out", end.amount_out)
         return RaydiumClmmSwap(
-            self,
-            a_to_b,
-            end.amount_in,
-            end.amount_out,
-            end.fee,
-            end.protocol_fee,
-            end.fund_fee,
-            end.root,
-            end.tick,
-            end.range,
-            end.crossed,
-            end.steps,
-            end.is_at_limit,
-            end.dynamic_fee,
+            self, a_to_b, end.amount_in, end.amount_out, end.root, end.range, 0, 0, end
         )

@@ -3,13 +3,15 @@
 Liquidity changes at initialised ticks only, so a pool is a ladder of stops with a range of constant
 liquidity between two of them. Range r lies below stop r and above stop r - 1; the first and the
 last have no end. A swap moves the price along the ladder. Where the fee rate stands still, what a
-whole range takes and pays is known beforehand, so that crossing it costs one comparison.
+whole range takes and pays is known beforehand, and so are the sums over whole ranges one after the
+other: a swap finds by bisection how many of them it passes.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
 from msgspec import Struct
 
@@ -19,9 +21,9 @@ from orderengine.pools.raydium_clmm_fee import FEE_RATE_ONE
 from orderengine.pools.raydium_clmm_step import Way, amounts_between
 from orderengine.pools.raydium_clmm_ticks import TICK_MAX, TICK_MIN, sqrt_price_at_tick
 
-__all__ = ["ClmmLadder", "FeeTerms", "WholeRange", "ladder_of"]
+__all__ = ["ClmmLadder", "FeeTerms", "RangeSums", "ladder_of"]
 
-WholeRange = tuple[int, int, int, int, int]
+_WholeRange = tuple[int, int, int, int, int]
 """(paid by the trader, received by the trader, fee, protocol's part of it, fund's part of it)."""
 
 
@@ -36,6 +38,30 @@ class FeeTerms(Struct, frozen=True, gc=False):
     def way(self, a_to_b: bool) -> Way:
         """Return which token goes in, and which the fee is charged in."""
         return Way(a_to_b, self.fee_on == 0 or (self.fee_on == 1) == a_to_b)
+
+
+class RangeSums(Struct, frozen=True, gc=False):
+    """Hold the stops in one direction, in the order in which a swap comes to them, and sums.
+
+    The tuples run in parallel. Range k lies between stops k and k + 1; sums at k are over the
+    ranges before k, each at the trade rate alone and rounded for itself. A stop that no swap may
+    pass is left out, and where a dynamic fee moves the rate all are.
+    """
+
+    roots: tuple[int, ...]
+    """Square roots of the stops' prices, Q64.64."""
+    costs: tuple[int, ...]
+    """Paid by the trader, a fee in the input included."""
+    outputs: tuple[int, ...]
+    """Received by the trader, a fee in the output taken off."""
+    fees: tuple[int, ...]
+    protocol_fees: tuple[int, ...]
+    fund_fees: tuple[int, ...]
+    kept_in: int
+    """What the fee leaves of an input, in parts per million: all, if the output bears it."""
+    rate_out: int
+    """The fee on an output, in parts per million; 0 if the input bears it."""
+    fee_on_input: bool
 
 
 class ClmmLadder(Struct, frozen=True, gc=False):
@@ -53,10 +79,8 @@ class ClmmLadder(Struct, frozen=True, gc=False):
     """Of each range, one more than there are stops."""
     is_low_bound: bool
     is_high_bound: bool
-    down: tuple[WholeRange | None, ...]
-    """What crossing each range downwards takes and pays at the trade rate alone. None: a swap that
-    gets there is walked step by step, because the range has no end, or one that it may not pass."""
-    up: tuple[WholeRange | None, ...]
+    down: RangeSums
+    up: RangeSums
 
     def range_of(self, tick_current: int) -> int:
         """Return the range that a pool with this current tick trades in."""
@@ -85,7 +109,7 @@ def ladder_of(
         bounds: where knowledge ends below (included) and above (not included); None for nowhere.
         here: the current tick and the liquidity there.
         terms: the fees.
-        has_whole_ranges: whether the fee rate stands still, so that whole ranges can be tabled.
+        has_whole_ranges: whether the fee rate stands still, so that whole ranges can be summed.
         source: names the pool in errors.
 
     Raises:
@@ -109,20 +133,14 @@ def ladder_of(
             raise InvalidData(
                 source, f"liquidity {held} beside tick {beside}", "from 0 to 2^128 - 1"
             )
-    tables: list[tuple[WholeRange | None, ...]] = []
-    for a_to_b in (True, False):
-        table: list[WholeRange | None] = [None] * len(liquidity)
-        for number in range(1, len(stops)) if has_whole_ranges else ():
-            table[number] = _whole_range(
-                liquidity[number], roots[number - 1], roots[number], terms, a_to_b
-            )
-        tables.append(tuple(table))
-    down, up = tables
-    if len(stops) > 1:
-        if is_low_bound or ticks[0] == TICK_MIN:
-            down = (None, None, *down[2:])
-        if is_high_bound or ticks[-1] == TICK_MAX:
-            up = (*up[:-2], None, None)
+    # Stops that a swap may pass: neither the end of what is known, nor that of all prices.
+    first, last = 0, len(stops) if has_whole_ranges else 0
+    if last and (is_low_bound or ticks[0] == TICK_MIN):
+        first = 1
+    down = _sums_of(roots[first:last][::-1], liquidity[first:last][::-1], terms, a_to_b=True)
+    if last and (is_high_bound or ticks[-1] == TICK_MAX):
+        last -= 1
+    up = _sums_of(roots[:last], liquidity[1:], terms, a_to_b=False)
     return ClmmLadder(
         ticks,
         tuple(net for _, net in stops),
@@ -147,10 +165,38 @@ def _liquidity_of(stops: Sequence[tuple[int, int]], here: tuple[int, int]) -> li
     return liquidity
 
 
-def _whole_range(liquidity: int, low: int, high: int, terms: FeeTerms, a_to_b: bool) -> WholeRange:
+def _sums_of(
+    roots: Sequence[int], beyond: Sequence[int], terms: FeeTerms, *, a_to_b: bool
+) -> RangeSums:
+    """Sum up the ranges between stops in a swap's order, given the liquidity beyond each."""
+    fee_on_input = terms.way(a_to_b).fee_on_input
+    ranges = [
+        _whole_range(liquidity, start, end, terms, a_to_b, fee_on_input)
+        for start, end, liquidity in zip(roots, roots[1:], beyond, strict=False)
+    ]
+    paid, received, fees, protocol_fees, fund_fees = (
+        tuple(accumulate((whole[figure] for whole in ranges), initial=0)) for figure in range(5)
+    )
+    return RangeSums(
+        tuple(roots),
+        paid,
+        received,
+        fees,
+        protocol_fees,
+        fund_fees,
+        FEE_RATE_ONE - terms.trade_rate if fee_on_input else FEE_RATE_ONE,
+        0 if fee_on_input else terms.trade_rate,
+        fee_on_input,
+    )
+
+
+def _whole_range(
+    liquidity: int, start: int, end: int, terms: FeeTerms, a_to_b: bool, fee_on_input: bool
+) -> _WholeRange:
+    low, high = (end, start) if a_to_b else (start, end)
     taken, paid = amounts_between(liquidity, low, high, a_to_b)
     rate = terms.trade_rate
-    if terms.way(a_to_b).fee_on_input:
+    if fee_on_input:
         fee = -(-taken * rate // (FEE_RATE_ONE - rate))  # ceiled
         taken += fee
     else:

@@ -3,8 +3,8 @@
 A step ends at the next initialised tick, at the price limit, or, while a dynamic fee still moves,
 at the next group of one tick spacing. Rounding is per step, so where steps end matters.
 
-This walk serves every swap. Those at one fee rate and without a limit have a shorter way over whole
-ranges, in ``raydium_clmm_ranges``, and come here only where the ladder ends.
+This walk serves every swap. Those at one fee rate and without a limit have a shorter way, in
+``raydium_clmm_ranges``, and come here only where the ladder ends.
 
 Source: swap_internal in programs/amm/src/instructions/swap.rs of raydium-io/raydium-clmm at
 03b44b7, and swapInternal of @raydium-io/raydium-sdk-v2 0.2.73-alpha (observed results).

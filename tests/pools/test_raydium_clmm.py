@@ -46,6 +46,18 @@ STEPS = [(-20, 20, 10**9), (-10, 10, 10**9)]
 """Liquidity 2 * 10^9 between ticks -10 and 10, half of it ten ticks further out."""
 
 
+FIGURES = [
+    *(name for name, of in vars(RaydiumClmmSwap).items() if isinstance(of, property)),
+    *("before", "a_to_b", "amount_in", "amount_out", "end_sqrt_price_x64", "end_range"),
+]
+"""All that a swap says of itself, but for the way on which it was found."""
+
+
+def figures(swap: RaydiumClmmSwap) -> list[object]:
+    """Return them in order."""
+    return [getattr(swap, figure) for figure in FIGURES]
+
+
 def wide(trade_fee_rate: int = 0, fee_on: int = 0) -> RaydiumClmmPool:
     """Return one range at price 1, where 10^6 units of a token halve or double its square root."""
     return RaydiumClmmPool.from_spec(
@@ -454,17 +466,50 @@ def test_swap_moves_the_vaults_by_exactly_its_amounts(
 def test_the_short_way_ends_where_the_walk_does(
     pool: RaydiumClmmPool, direction: Direction, amount: int, exact_in: bool
 ) -> None:
-    """A limit at the end of all prices changes nothing but the way that is taken."""
+    """A limit at the end of all prices changes nothing but the way: every figure is the walk's."""
     limit = SQRT_PRICE_MIN + 1 if direction is A_TO_B else SQRT_PRICE_MAX - 1
     ask = pool.swap_exact_in if exact_in else pool.swap_exact_out
 
-    def outcome(sqrt_price_limit_x64: int | None) -> RaydiumClmmSwap | str:
+    def outcome(sqrt_price_limit_x64: int | None) -> list[object] | str:
         try:
-            return ask(direction, amount, NOW_S, sqrt_price_limit_x64=sqrt_price_limit_x64)
+            return figures(ask(direction, amount, NOW_S, sqrt_price_limit_x64=sqrt_price_limit_x64))
         except OrderEngineError as error:
             return repr(error)
 
     assert outcome(None) == outcome(limit)
+
+
+@pytest.mark.parametrize("ranges", [1, 2])
+@pytest.mark.parametrize("trade_fee_rate", [0, 2_500])
+@pytest.mark.parametrize("fee_on", [0, 1, 2])
+@pytest.mark.parametrize("direction", Direction)
+def test_the_short_way_ends_where_the_walk_does_at_a_tick(
+    direction: Direction, fee_on: int, trade_fee_rate: int, ranges: int
+) -> None:
+    """A few units around what one range or two take or pay; a unit is less than the last place.
+
+    A to B with so much liquidity a unit less than a range pays already moves the price to its end.
+    """
+    spec = spec_of_positions(
+        [(-30, 30, 2**69), (-20, 20, 2**69), (-10, 10, 2**70)],
+        tick_current=0,
+        trade_fee_rate=trade_fee_rate,
+        fee_on=fee_on,
+    )
+    pool = RaydiumClmmPool.from_spec(spec)
+    limit, stop = (SQRT_PRICE_MIN + 1, -10) if direction is A_TO_B else (SQRT_PRICE_MAX - 1, 10)
+    reached = pool.swap_exact_in(
+        direction, 10**19, NOW_S, sqrt_price_limit_x64=sqrt_price_at_tick(stop * ranges)
+    )
+    assert reached.crossed == ranges
+    for offset in range(-3, 4):
+        for ask, amount in (
+            (pool.swap_exact_in, reached.amount_in),
+            (pool.swap_exact_out, reached.amount_out),
+        ):
+            swap = ask(direction, amount + offset, NOW_S)
+            walked = ask(direction, amount + offset, NOW_S, sqrt_price_limit_x64=limit)
+            assert figures(swap) == figures(walked)
 
 
 @untimed
