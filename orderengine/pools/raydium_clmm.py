@@ -176,7 +176,8 @@ class RaydiumClmmPool(Struct, frozen=True, kw_only=True, gc=False):
         Raises:
             InvalidAmount: ``amount_in`` is below 1 or above u64, or the limit does not lie ahead.
             InsufficientLiquidity: the initialised ticks, or what is known of them, take less (its
-                amounts are of the input token). The program then refuses also with a limit.
+                amounts are of the input token), where the program refuses also with a limit; or the
+                vault holds less than the output.
             AmountOverflow: the output would be above u64.
         """
         if type(amount_in) is not int or not 0 < amount_in <= U64_MAX:
@@ -185,8 +186,8 @@ class RaydiumClmmPool(Struct, frozen=True, kw_only=True, gc=False):
         if sqrt_price_limit_x64 is None:
             swap = quote_exact_in(self, a_to_b, amount_in)
             if swap is not None:
-                return swap
-        return self._walk(a_to_b, amount_in, now_s, True, sqrt_price_limit_x64)
+                return self._held(swap, a_to_b)
+        return self._held(self._walk(a_to_b, amount_in, now_s, True, sqrt_price_limit_x64), a_to_b)
 
     def swap_exact_out(
         self,
@@ -207,8 +208,21 @@ class RaydiumClmmPool(Struct, frozen=True, kw_only=True, gc=False):
         if sqrt_price_limit_x64 is None:
             swap = quote_exact_out(self, a_to_b, amount_out)
             if swap is not None:
-                return swap
-        return self._walk(a_to_b, amount_out, now_s, False, sqrt_price_limit_x64)
+                return self._held(swap, a_to_b)
+        return self._held(
+            self._walk(a_to_b, amount_out, now_s, False, sqrt_price_limit_x64), a_to_b
+        )
+
+    def _held(self, swap: RaydiumClmmSwap, a_to_b: bool) -> RaydiumClmmSwap:
+        """Return a swap that the vault can pay.
+
+        Raises:
+            InsufficientLiquidity: it holds less, whatever the ticks promise.
+        """
+        held = self.vault_b if a_to_b else self.vault_a
+        if swap.amount_out > held:
+            raise InsufficientLiquidity(self.address, swap.amount_out, held, "its vault is short")
+        return swap
 
     def amount_in_to_price(self, direction: Direction, limit_price_x64: int, now_s: int) -> int:
         """Return the largest input whose last unit still trades at the limit or better.

@@ -144,28 +144,28 @@ class RaydiumCpmmPool(Struct, frozen=True, kw_only=True, gc=False):
         # Written out, divisions and all: routers and studies ask nothing more often.
         if type(amount_in) is not int or not 0 < amount_in <= U64_MAX:
             require_u64_amount("amount_in", amount_in)
-        charged_on = self.creator_fee_on
         if direction is Direction.A_TO_B:
             a_to_b, reserve_in, reserve_out = True, self.reserve_a, self.reserve_b
-            creator_fee_on_input = charged_on is not CreatorFeeOn.ONLY_B
         else:
             a_to_b, reserve_in, reserve_out = False, self.reserve_b, self.reserve_a
-            creator_fee_on_input = charged_on is not CreatorFeeOn.ONLY_A
         if now_s < self.open_time_s:
             raise self._not_open(amount_in)
         trade_fee = -(-amount_in * self.trade_fee_rate // _RATE_ONE)  # ceiled
         net_in = amount_in - trade_fee
-        creator_rate, creator_fee = self.creator_fee_rate, 0
-        if creator_rate and creator_fee_on_input:
-            creator_fee = -(-amount_in * creator_rate // _RATE_ONE)  # ceiled
-            net_in -= creator_fee
-        if net_in < 0:
-            raise InvalidAmount("amount_in", amount_in, f"at least its fees, {amount_in - net_in}")
-        curve_in_after = reserve_in + net_in
-        amount_out = reserve_out * net_in // curve_in_after if curve_in_after else 0  # floored
-        if amount_out >= reserve_out:
-            raise InsufficientLiquidity(self.address, amount_out, max(reserve_out - 1, 0))
-        if creator_rate and not creator_fee_on_input:
+        creator_rate, creator_fee, creator_fee_on_input = self.creator_fee_rate, 0, True
+        if creator_rate:
+            creator_fee_on_input = self._is_creator_fee_on_input(a_to_b)
+            if creator_fee_on_input:
+                creator_fee = -(-amount_in * creator_rate // _RATE_ONE)  # ceiled
+                net_in -= creator_fee
+                if net_in < 0:
+                    expected = f"at least its fees, {amount_in - net_in}"
+                    raise InvalidAmount("amount_in", amount_in, expected)
+        if not reserve_in or not reserve_out:
+            raise InsufficientLiquidity(self.address, 1, 0)
+        # Floored; with both reserves above 0 always below the reserve.
+        amount_out = reserve_out * net_in // (reserve_in + net_in)
+        if not creator_fee_on_input:
             creator_fee = -(-amount_out * creator_rate // _RATE_ONE)  # ceiled
             amount_out -= creator_fee
         return RaydiumCpmmSwap(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from orderengine.errors import InvalidData
@@ -20,6 +20,7 @@ from orderengine.pools import (
     Pool,
     RaydiumCpmmPool,
 )
+from orderengine.pools.fixed_point import U64_MAX
 from orderengine.pools.snapshot import Snapshot, decode_snapshot, encode_snapshot, with_tokens
 from tests.pools.strategies import NOW_S, cpmm_pools, dlmm_pools, untimed
 from tests.pools.strategies_amm_v4 import amm_v4_pools
@@ -77,6 +78,7 @@ def test_the_form_is_this_to_the_byte() -> None:
 )
 def test_any_pool_comes_back_whole(pools: tuple[Pool, ...], slot: int, time_s: int) -> None:
     """Every field of all six programs, so every quote; their order does not change the bytes."""
+    assume(all(max(pool.vault_a, pool.vault_b) <= U64_MAX for pool in pools))
     data = encode_snapshot(kept(*reversed(pools), slot=slot, time_s=time_s))
     read = decode_snapshot(data, "s.json")
     assert read == kept(*pools, slot=slot, time_s=time_s)

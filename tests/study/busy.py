@@ -16,9 +16,9 @@ BUSY = scenario("default").replace(
         "orders": 400,
         "seed": 5,
         "arrivals.rate_per_s": 100.0,
-        "order.deadline": "7s",
+        "order.deadline": "14s",
         "order.cancel_share": 0.25,
-        "order.slippage_bps": 3,
+        "order.slippage_bps": 2,
         "order.size_sigma": 2.0,
         "engine.workers": 300,
         "engine.quote_deadline": "700ms",
@@ -26,7 +26,7 @@ BUSY = scenario("default").replace(
         "market.skip_rate": 0.1,
         "market.landing.drop_rate": 0.4,
         "market.landing.blockhash_blocks": 10,
-        "market.price.volatility": 3.0,
+        "market.price.volatility": 4.0,
     }
 )
 """Cancellations, expiries, time-outs, retries, reverts and lost transactions, all in one study."""

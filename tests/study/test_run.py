@@ -472,9 +472,9 @@ def test_unknown_change_is_refused() -> None:
     ("changes", "said"),
     [
         ({"market__pools__1__depth": 0}, r"market\.pools\[1\]\.depth"),
-        ({"market__pools__2__depth": 5}, r"market\.pools\[2\]\.depth: expected at least 2 base"),
+        ({"market__pools__4__depth": 5}, r"market\.pools\[4\]\.depth: expected at least 2 base"),
         ({"market__price__start": "0.00000000000000000001"}, r"market\.price\.start"),
-        ({"market__pools__2__bins": 5_000, "market__pools__2__bin_step": 400}, r"pools\[2\]\.bins"),
+        ({"market__pools__4__bins": 5_000, "market__pools__4__bin_step": 400}, r"pools\[4\]\.bins"),
     ],
 )
 def test_world_that_cannot_open_names_its_field(changes: dict[str, object], said: str) -> None:

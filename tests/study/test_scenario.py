@@ -44,7 +44,7 @@ changes: dict[str, st.SearchStrategy[Any]] = {
     "market.fees.urgent_micro_lamports": numbers,
     "market.flow.trades_per_slot": st.floats(0, 1_000),
     "market.pools.0.trade_fee_rate": st.integers(0, 999_999),
-    "market.pools.3.bins": st.integers(1, 5_000),
+    "market.pools.4.bins": st.integers(1, 5_000),
     "market.arbitrage": st.booleans(),
 }
 
@@ -106,14 +106,14 @@ def test_replace_takes_dots_underscores_and_indices() -> None:
     dotted = DEFAULT.replace({"engine.workers": 64, "market.pools.1.depth": "5USDC"})
     assert dotted == DEFAULT.replace(engine__workers=64, market__pools__1__depth="5USDC")
     assert dotted.engine.workers == 64
-    assert [pool.depth for pool in dotted.market.pools][:2] == ["6000000USDC", "5USDC"]
+    assert [pool.depth for pool in dotted.market.pools][:2] == ["5433911USDC", "5USDC"]
     assert DEFAULT.engine.workers == 8_192
     assert DEFAULT.replace() == DEFAULT
 
 
 def test_replace_takes_whole_parts() -> None:
     """A table, a list or a list's item may be given as a whole: a struct or a dict."""
-    pool = replace(DEFAULT.market.pools[2], name="x")
+    pool = replace(DEFAULT.market.pools[4], name="x")
     for value in (pool, {"name": "x", "venue": "meteora_dlmm", "depth": "9USDC"}):
         changed = DEFAULT.replace({"market.pools.0": value})
         assert changed.market.pools[0].venue == "meteora_dlmm"
@@ -271,18 +271,23 @@ REFUSED: list[Any] = [
     ({"arrivals.rate_per_s": 0}, "arrivals.rate_per_s", 0, "above 0"),
     ({"arrivals.model": "gauss"}, "arrivals.model", "gauss", "poisson, even or burst"),
     ({"arrivals.model": 3}, "arrivals.model", 3, "poisson, even or burst"),
-    ({"market.pools[1].venue": "x"}, "market.pools[1].venue", "x", "raydium_cpmm or meteora_dlmm"),
+    (
+        {"market.pools[1].venue": "x"},
+        "market.pools[1].venue",
+        "x",
+        "meteora_dlmm or orca_whirlpool",
+    ),
     ({"market.base": "XYZ"}, "market.base", "XYZ", "one of SOL, USDC"),
     ({"market.slot": "0.5ms"}, "market.slot", "0.5ms", "from 1ms to 60s"),
     ({"market.pools": []}, "market.pools", 0, "at least one pool"),
-    ({"market.pools.4.depth": 1}, "market.pools.4", 1, "an index from 0 to 3"),
-    ({"market.pools.²": 1}, "market.pools.²", 1, "an index from 0 to 3"),
-    ({"market.pools.-1": 1}, "market.pools.-1", 1, "an index from 0 to 3"),
+    ({"market.pools.6.depth": 1}, "market.pools.6", 1, "an index from 0 to 5"),
+    ({"market.pools.²": 1}, "market.pools.²", 1, "an index from 0 to 5"),
+    ({"market.pools.-1": 1}, "market.pools.-1", 1, "an index from 0 to 5"),
     ({"market.pools.0.depth": "5SOL"}, "market.pools[0].depth", "5SOL", "an amount of USDC"),
     ({"market.pools.1.bins": 0}, "market.pools[1].bins", 0, "from 1 to 5000"),
     ({"market.pools.0": 5}, "market.pools[0]", 5, "a table"),
     ({"market.pools": 5}, "market.pools", 5, "a list"),
-    ({"market.pools[4].depth": 1}, "market.pools.4", 1, "an index from 0 to 3"),
+    ({"market.pools[6].depth": 1}, "market.pools.6", 1, "an index from 0 to 5"),
     ({"market.price.model": "trace"}, "market.price.file", "", "a file of prices"),
     ({"market.price.start": -150}, "market.price.start", "-150", "a positive decimal"),
     ({"market.price.start": True}, "market.price.start", True, "str"),
