@@ -70,6 +70,24 @@ def stepped() -> RaydiumClmmPool:
     return RaydiumClmmPool.from_spec(spec_of_positions(STEPS, tick_current=0))
 
 
+def test_no_more_is_paid_than_the_vault_holds() -> None:
+    """Where an account says so, whatever the ticks promise; from both ways to a quote."""
+    short = RaydiumClmmPool.from_spec(msgspec.structs.replace(wide().to_spec(), vault_b=499_999))
+    for exact_in, limit in ((True, None), (False, None), (True, Q64 // 3)):
+
+        def swap(
+            pool: RaydiumClmmPool, exact_in: bool = exact_in, limit: int | None = limit
+        ) -> RaydiumClmmSwap:
+            if exact_in:
+                return pool.swap_exact_in(A_TO_B, MILLION, NOW_S, sqrt_price_limit_x64=limit)
+            return pool.swap_exact_out(A_TO_B, 500_000, NOW_S)
+
+        assert swap(wide()).amount_out == 500_000
+        with pytest.raises(InsufficientLiquidity, match="vault is short") as caught:
+            swap(short)
+        assert (caught.value.required, caught.value.available) == (500_000, 499_999)
+
+
 def test_one_range_by_hand() -> None:
     """10^6 A into 10^6 : 10^6 halve the root: 500000 B, price 1/4, log(1/4) / log(1.0001) down."""
     swap = wide().swap_exact_in(A_TO_B, MILLION, NOW_S)
