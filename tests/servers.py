@@ -48,9 +48,15 @@ class RedisServer:
 
     def stop(self) -> None:
         """End it; clients see their connections cut, and new ones refused."""
+        self._require_ours()
+        self.end()
+
+    def _require_ours(self) -> subprocess.Popen[bytes]:
+        """Return the process; skip the test where the server was started by somebody else."""
         if self._command is None:
             pytest.skip("TEST_REDIS_URL names a server that is not ours to stop")
-        self.end()
+        assert self._process is not None, "stopped already"
+        return self._process
 
     def end(self) -> None:
         """End what was started here, whatever state it is in."""
@@ -67,9 +73,7 @@ class RedisServer:
 
     def freeze(self) -> None:
         """Stop it from answering, with all connections open, as a dead network does."""
-        if self._process is None:
-            pytest.skip("TEST_REDIS_URL names a server that is not ours to stop")
-        self._process.send_signal(SIGSTOP)
+        self._require_ours().send_signal(SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""

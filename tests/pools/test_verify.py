@@ -272,3 +272,18 @@ def test_a_bare_pool_of_an_unknown_venue_is_refused() -> None:
     """The error names the venues that are known."""
     with pytest.raises(InvalidData, match="raydium_cpmm"):
         pool_of("nobody", CPMM["pool"], "p")
+
+
+@pytest.mark.parametrize("venue", ["raydium_clmm", "orca_whirlpool"])
+def test_a_tick_point_is_checked_whole(venue: str) -> None:
+    """A price that differs fails, a probe that differs too; half a probe is no point."""
+    point: dict[str, object] = {"tick": 0, "sqrt_price_x64": str(2**64)}
+    assert check_case(venue, point, "x").status is CaseStatus.PASSED
+    (wrong,) = check_case(venue, point | {"sqrt_price_x64": str(2**64 + 1)}, "x").mismatches
+    assert (wrong.field, wrong.got) == ("sqrt_price_x64", str(2**64))
+    probe = {"probe_sqrt_price_x64": str(2**64 + 1), "tick_at_probe": 1}
+    (wrong,) = check_case(venue, point | probe, "x").mismatches
+    assert (wrong.field, wrong.expected, wrong.got) == ("tick_at_probe", "1", "0")
+    for key, value in probe.items():
+        with pytest.raises(InvalidData, match="a probe without its tick"):
+            check_case(venue, point | {key: value}, "x")

@@ -10,7 +10,6 @@ from orderengine.pools.verify.rules import (
     Figures,
     SwapMode,
     SwapRequest,
-    Trade,
     VenueRules,
     decode_as,
 )
@@ -18,53 +17,47 @@ from orderengine.pools.verify.rules import (
 __all__ = ["RULES"]
 
 
-def _pool(pool: Mapping[str, object], name: str) -> MeteoraDammV2Pool:
-    named = {**pool, "address": name, "token_a": "A", "token_b": "B"}
+def _pool(described: Mapping[str, object]) -> MeteoraDammV2Pool:
     return MeteoraDammV2Pool.from_spec(
-        decode_as(named, MeteoraDammV2Spec, "pool", "a DAMM v2 pool")
+        decode_as(described, MeteoraDammV2Spec, "pool", "a DAMM v2 pool")
     )
 
 
-def _build(pool: Mapping[str, object], name: str) -> Trade:
-    held = _pool(pool, name)
-
-    def trade(request: SwapRequest) -> Figures:
-        if request.mode is SwapMode.EXACT_IN:
-            swap = held.swap_exact_in(
-                request.direction,
-                request.amount,
-                request.current_point,
-                partial_fill=request.partial_fill,
-                has_referral=request.has_referral,
-            )
-        else:
-            swap = held.swap_exact_out(
-                request.direction,
-                request.amount,
-                request.current_point,
-                has_referral=request.has_referral,
-            )
-        claiming_fee, compounding_fee, protocol_fee, referral_fee = swap.fees
-        return {
-            "amount_in": swap.amount_in,
-            "amount_out": swap.amount_out,
-            "fee": swap.fee_in + swap.fee_out,
-            "claiming_fee": claiming_fee,
-            "compounding_fee": compounding_fee,
-            "protocol_fee": protocol_fee,
-            "referral_fee": referral_fee,
-            "amount_left": swap.amount_left,
-            "excluded_fee_input": swap.net_in,
-            "fees_on_input": int(swap.fees_on_input),
-            "end_sqrt_price_x64": swap.end_sqrt_price_x64,
-        }
-
-    return trade
+def _figures(pool: MeteoraDammV2Pool, request: SwapRequest) -> Figures:
+    if request.mode is SwapMode.EXACT_IN:
+        swap = pool.swap_exact_in(
+            request.direction,
+            request.amount,
+            request.current_point,
+            partial_fill=request.partial_fill,
+            has_referral=request.has_referral,
+        )
+    else:
+        swap = pool.swap_exact_out(
+            request.direction,
+            request.amount,
+            request.current_point,
+            has_referral=request.has_referral,
+        )
+    claiming_fee, compounding_fee, protocol_fee, referral_fee = swap.fees
+    return {
+        "amount_in": swap.amount_in,
+        "amount_out": swap.amount_out,
+        "fee": swap.fee_in + swap.fee_out,
+        "claiming_fee": claiming_fee,
+        "compounding_fee": compounding_fee,
+        "protocol_fee": protocol_fee,
+        "referral_fee": referral_fee,
+        "amount_left": swap.amount_left,
+        "excluded_fee_input": swap.net_in,
+        "fees_on_input": int(swap.fees_on_input),
+        "end_sqrt_price_x64": swap.end_sqrt_price_x64,
+    }
 
 
 RULES = VenueRules(
-    build=_build,
     pool=_pool,
+    figures=_figures,
     required_keys={
         "pool": (
             "collect_fee_mode",

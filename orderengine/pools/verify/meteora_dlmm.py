@@ -16,7 +16,6 @@ from orderengine.pools.verify.rules import (
     Mismatch,
     SwapMode,
     SwapRequest,
-    Trade,
     VenueRules,
     decode_as,
     result_of,
@@ -31,35 +30,29 @@ class _BinPricePoint(Struct, frozen=True, kw_only=True):
     price_x64: int
 
 
-def _pool(pool: Mapping[str, object], name: str) -> MeteoraDlmmPool:
-    named = {**pool, "address": name, "token_a": "A", "token_b": "B"}
-    return MeteoraDlmmPool.from_spec(decode_as(named, MeteoraDlmmSpec, "pool", "a DLMM pool"))
+def _pool(described: Mapping[str, object]) -> MeteoraDlmmPool:
+    return MeteoraDlmmPool.from_spec(decode_as(described, MeteoraDlmmSpec, "pool", "a DLMM pool"))
 
 
-def _build(pool: Mapping[str, object], name: str) -> Trade:
-    held = _pool(pool, name)
-
-    def trade(request: SwapRequest) -> Figures:
-        quote = held.swap_exact_in if request.mode is SwapMode.EXACT_IN else held.swap_exact_out
-        swap = quote(
-            request.direction,
-            request.amount,
-            request.timestamp,
-            partial_fill=request.partial_fill,
-        )
-        return {
-            "amount_in": swap.amount_in,
-            "amount_out": swap.amount_out,
-            "fee": swap.lp_fee + swap.protocol_fee,
-            "lp_fee": swap.lp_fee,
-            "protocol_fee": swap.protocol_fee,
-            "fee_on_input": int(swap.fee_on_input),
-            "end_bin": swap.end_bin_id,
-            "bins_touched": swap.bins_touched,
-            "end_volatility_accumulator": swap.pool.volatility.volatility_accumulator,
-        }
-
-    return trade
+def _figures(pool: MeteoraDlmmPool, request: SwapRequest) -> Figures:
+    quote = pool.swap_exact_in if request.mode is SwapMode.EXACT_IN else pool.swap_exact_out
+    swap = quote(
+        request.direction,
+        request.amount,
+        request.timestamp,
+        partial_fill=request.partial_fill,
+    )
+    return {
+        "amount_in": swap.amount_in,
+        "amount_out": swap.amount_out,
+        "fee": swap.lp_fee + swap.protocol_fee,
+        "lp_fee": swap.lp_fee,
+        "protocol_fee": swap.protocol_fee,
+        "fee_on_input": int(swap.fee_on_input),
+        "end_bin": swap.end_bin_id,
+        "bins_touched": swap.bins_touched,
+        "end_volatility_accumulator": swap.pool.volatility.volatility_accumulator,
+    }
 
 
 def _check_bin_price(case: Mapping[str, object], source: str) -> CaseResult:
@@ -72,8 +65,8 @@ def _check_bin_price(case: Mapping[str, object], source: str) -> CaseResult:
 
 
 RULES = VenueRules(
-    build=_build,
     pool=_pool,
+    figures=_figures,
     required_keys={
         "pool": ("collect_fee_mode", "supports_limit_order"),
         "pool.parameters": DlmmFeeParameters.__struct_fields__,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from msgspec import Struct
 
@@ -20,16 +21,13 @@ from orderengine.pools.orca_whirlpool_ticks import (
     tick_at_sqrt_price,
 )
 from orderengine.pools.verify.rules import (
-    CaseResult,
     Figures,
-    Mismatch,
     SwapMode,
     SwapRequest,
-    Trade,
     VenueRules,
     decode_as,
-    result_of,
 )
+from orderengine.pools.verify.tick_points import check_tick_point
 
 __all__ = ["RULES"]
 
@@ -39,43 +37,31 @@ class _Arrays(Struct, frozen=True, kw_only=True):
     tick_array_starts: tuple[int, ...] = ()
 
 
-class _TickPoint(Struct, frozen=True, kw_only=True):
-    tick: int
-    sqrt_price_x64: int
-    probe_sqrt_price_x64: int | None = None
-    tick_at_probe: int | None = None
-
-
-def _pool(pool: Mapping[str, object], name: str) -> OrcaWhirlpoolPool:
-    arrays = decode_as(pool, _Arrays, "pool", "a Whirlpool's tick arrays")
-    named = {**pool, "address": name, "token_a": "A", "token_b": "B"}
+def _pool(described: Mapping[str, object]) -> OrcaWhirlpoolPool:
+    arrays = decode_as(described, _Arrays, "pool", "a Whirlpool's tick arrays")
+    whole = dict(described)
     if arrays.tick_array_starts and arrays.tick_spacing > 0:
-        named["known_ticks"] = _known_ticks(arrays)
-    return OrcaWhirlpoolPool.from_spec(decode_as(named, OrcaWhirlpoolSpec, "pool", "a Whirlpool"))
+        whole["known_ticks"] = _known_ticks(arrays)
+    return OrcaWhirlpoolPool.from_spec(decode_as(whole, OrcaWhirlpoolSpec, "pool", "a Whirlpool"))
 
 
-def _build(pool: Mapping[str, object], name: str) -> Trade:
-    held = _pool(pool, name)
-
-    def trade(request: SwapRequest) -> Figures:
-        quote = held.swap_exact_in if request.mode is SwapMode.EXACT_IN else held.swap_exact_out
-        direction, amount, now_s = request.direction, request.amount, request.timestamp
-        try:
-            swap = quote(direction, amount, now_s)
-        except InsufficientLiquidity:
-            # The SDK fills a swap in part at the lowest and the highest price.
-            bound = SQRT_PRICE_MIN_X64 if direction is Direction.A_TO_B else SQRT_PRICE_MAX_X64
-            swap = quote(direction, amount, now_s, sqrt_price_limit_x64=bound)
-        return {
-            "amount_in": swap.amount_in,
-            "amount_out": swap.amount_out,
-            "fee": swap.fee,
-            "fee_rate_min": swap.fee_rate_min,
-            "fee_rate_max": swap.fee_rate_max,
-            "partial": int(swap.is_partial),
-        }
-
-    return trade
+def _figures(pool: OrcaWhirlpoolPool, request: SwapRequest) -> Figures:
+    quote = pool.swap_exact_in if request.mode is SwapMode.EXACT_IN else pool.swap_exact_out
+    direction, amount, now_s = request.direction, request.amount, request.timestamp
+    try:
+        swap = quote(direction, amount, now_s)
+    except InsufficientLiquidity:
+        # The SDK fills a swap in part at the lowest and the highest price.
+        bound = SQRT_PRICE_MIN_X64 if direction is Direction.A_TO_B else SQRT_PRICE_MAX_X64
+        swap = quote(direction, amount, now_s, sqrt_price_limit_x64=bound)
+    return {
+        "amount_in": swap.amount_in,
+        "amount_out": swap.amount_out,
+        "fee": swap.fee,
+        "fee_rate_min": swap.fee_rate_min,
+        "fee_rate_max": swap.fee_rate_max,
+        "partial": int(swap.is_partial),
+    }
 
 
 def _known_ticks(arrays: _Arrays) -> tuple[int, int]:
@@ -88,25 +74,12 @@ def _known_ticks(arrays: _Arrays) -> tuple[int, int]:
     return max(starts[0], TICK_MIN), min(starts[-1] + size - 1, TICK_MAX)
 
 
-def _check_tick(case: Mapping[str, object], source: str) -> CaseResult:
-    point = decode_as(case, _TickPoint, source, "tick and sqrt_price_x64")
-    mismatches = []
-    got = sqrt_price_at_tick(point.tick)
-    if got != point.sqrt_price_x64:
-        mismatches.append(Mismatch("sqrt_price_x64", str(point.sqrt_price_x64), str(got)))
-    if point.probe_sqrt_price_x64 is not None:
-        got = tick_at_sqrt_price(point.probe_sqrt_price_x64)
-        if got != point.tick_at_probe:
-            mismatches.append(Mismatch("tick_at_probe", str(point.tick_at_probe), str(got)))
-    return result_of(f"tick {point.tick}", tuple(mismatches))
-
-
 RULES = VenueRules(
-    build=_build,
     pool=_pool,
+    figures=_figures,
     required_keys={"swap": ("timestamp",)},
     point_key="tick",
-    check_point=_check_tick,
+    check_point=partial(check_tick_point, sqrt_price_at_tick, tick_at_sqrt_price),
     skipped_errors={
         "tick_array_sequence_exhausted": "the SDK ran off the tick arrays that it was given; this "
         "engine was told of no end of the known ticks and swaps on",

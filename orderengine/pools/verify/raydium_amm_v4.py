@@ -9,7 +9,6 @@ from orderengine.pools.verify.rules import (
     Figures,
     SwapMode,
     SwapRequest,
-    Trade,
     VenueRules,
     decode_as,
 )
@@ -17,26 +16,20 @@ from orderengine.pools.verify.rules import (
 __all__ = ["RULES"]
 
 
-def _pool(pool: Mapping[str, object], name: str) -> RaydiumAmmV4Pool:
-    named = {**pool, "address": name, "token_a": "A", "token_b": "B"}
-    return decode_as(named, RaydiumAmmV4Pool, "pool", "a Raydium AMM v4 pool")
+def _pool(described: Mapping[str, object]) -> RaydiumAmmV4Pool:
+    return decode_as(described, RaydiumAmmV4Pool, "pool", "a Raydium AMM v4 pool")
 
 
-def _build(pool: Mapping[str, object], name: str) -> Trade:
-    held = _pool(pool, name)
-
-    def trade(request: SwapRequest) -> Figures:
-        if request.mode is SwapMode.EXACT_IN:
-            swap = held.swap_exact_in(request.direction, request.amount, request.timestamp)
-        else:
-            swap = held.swap_exact_out(request.direction, request.amount, request.timestamp)
-        return {"amount_in": swap.amount_in, "amount_out": swap.amount_out, "fee": swap.fee_in}
-
-    return trade
+def _figures(pool: RaydiumAmmV4Pool, request: SwapRequest) -> Figures:
+    if request.mode is SwapMode.EXACT_IN:
+        swap = pool.swap_exact_in(request.direction, request.amount, request.timestamp)
+    else:
+        swap = pool.swap_exact_out(request.direction, request.amount, request.timestamp)
+    return {"amount_in": swap.amount_in, "amount_out": swap.amount_out, "fee": swap.fee_in}
 
 
 RULES = VenueRules(
-    build=_build,
     pool=_pool,
+    figures=_figures,
     required_keys={"pool": ("fee_numerator", "fee_denominator")},
 )

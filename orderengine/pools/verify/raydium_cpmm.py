@@ -9,7 +9,6 @@ from orderengine.pools.verify.rules import (
     Figures,
     SwapMode,
     SwapRequest,
-    Trade,
     VenueRules,
     decode_as,
 )
@@ -17,35 +16,29 @@ from orderengine.pools.verify.rules import (
 __all__ = ["RULES"]
 
 
-def _pool(pool: Mapping[str, object], name: str) -> RaydiumCpmmPool:
-    named = {**pool, "address": name, "token_a": "A", "token_b": "B"}
-    return decode_as(named, RaydiumCpmmPool, "pool", "a Raydium CPMM pool")
+def _pool(described: Mapping[str, object]) -> RaydiumCpmmPool:
+    return decode_as(described, RaydiumCpmmPool, "pool", "a Raydium CPMM pool")
 
 
-def _build(pool: Mapping[str, object], name: str) -> Trade:
-    held = _pool(pool, name)
-
-    def trade(request: SwapRequest) -> Figures:
-        if request.mode is SwapMode.EXACT_IN:
-            swap = held.swap_exact_in(request.direction, request.amount, request.timestamp)
-        else:
-            swap = held.swap_exact_out(request.direction, request.amount, request.timestamp)
-        return {
-            "amount_in": swap.amount_in,
-            "amount_out": swap.amount_out,
-            "fee": swap.trade_fee,
-            "protocol_fee": swap.protocol_fee,
-            "fund_fee": swap.fund_fee,
-            "creator_fee": swap.creator_fee,
-            "curve_reserve_in_after": swap.curve_reserve_in_after,
-            "curve_reserve_out_after": swap.curve_reserve_out_after,
-        }
-
-    return trade
+def _figures(pool: RaydiumCpmmPool, request: SwapRequest) -> Figures:
+    if request.mode is SwapMode.EXACT_IN:
+        swap = pool.swap_exact_in(request.direction, request.amount, request.timestamp)
+    else:
+        swap = pool.swap_exact_out(request.direction, request.amount, request.timestamp)
+    return {
+        "amount_in": swap.amount_in,
+        "amount_out": swap.amount_out,
+        "fee": swap.trade_fee,
+        "protocol_fee": swap.protocol_fee,
+        "fund_fee": swap.fund_fee,
+        "creator_fee": swap.creator_fee,
+        "curve_reserve_in_after": swap.curve_reserve_in_after,
+        "curve_reserve_out_after": swap.curve_reserve_out_after,
+    }
 
 
 RULES = VenueRules(
-    build=_build,
     pool=_pool,
+    figures=_figures,
     required_keys={"pool": ("creator_fee_rate", "creator_fee_on")},
 )

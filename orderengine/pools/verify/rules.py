@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct, field
@@ -19,7 +19,6 @@ __all__ = [
     "Mismatch",
     "SwapMode",
     "SwapRequest",
-    "Trade",
     "VenueRules",
     "decode_as",
     "result_of",
@@ -77,14 +76,14 @@ _T = TypeVar("_T")
 Figures = Mapping[str, int]
 """What a swap computed, under the names that ``expect`` uses; flags are 0 or 1."""
 
-Trade = Callable[[SwapRequest], Figures]
-
 
 class VenueRules(Struct, frozen=True, kw_only=True):
     """Hold how to check one venue."""
 
-    build: Callable[[Mapping[str, object], str], Trade]
-    """Build the pool of a case, named by the second argument, and return how it trades."""
+    pool: Callable[[Mapping[str, object]], Pool]
+    """Build the pool of a case from its description, which has an address and tokens by then."""
+    figures: Callable[[Any, SwapRequest], Figures]
+    """Swap on a pool that ``pool`` built, and return what came of it."""
     required_keys: Mapping[str, tuple[str, ...]]
     """Keys by dotted path of the object that must have them, for what a pool has defaults for."""
     point_key: str = ""
@@ -94,8 +93,6 @@ class VenueRules(Struct, frozen=True, kw_only=True):
     """Reasons by tag."""
     skipped_errors: Mapping[str, str] = field(default_factory=dict)
     """Reasons by kind of an expected error which a pool need not raise."""
-    pool: Callable[[Mapping[str, object], str], Pool] | None = None
-    """Build the pool of a case and return it bare, for ``pool_of``."""
 
 
 def result_of(case_id: str, mismatches: tuple[Mismatch, ...]) -> CaseResult:
