@@ -172,27 +172,6 @@ def test_amount_in_to_price_by_hand() -> None:
 
 
 @untimed
-@given(amm_v4_pools(), directions, amounts, st.booleans())
-def test_swap_moves_the_vaults_by_exactly_its_amounts(
-    pool: RaydiumAmmV4Pool, direction: Direction, amount: int, exact_in: bool
-) -> None:
-    """And k never falls (I11)."""
-    laws.moves_the_vaults_by_its_amounts(pool, direction, amount, 0, exact_in=exact_in)
-    quote = pool.swap_exact_in if exact_in else pool.swap_exact_out
-    after = quote(direction, amount, 0).pool
-    assert after.reserve_a * after.reserve_b >= pool.reserve_a * pool.reserve_b
-
-
-@untimed
-@given(amm_v4_pools(), directions, amounts)
-def test_swap_exact_out_of_an_output_costs_at_most_its_input(
-    pool: RaydiumAmmV4Pool, direction: Direction, amount_in: int
-) -> None:
-    """Asking for what an input bought never costs more than that input (I10)."""
-    laws.asking_for_an_output_costs_at_most_its_input(pool, direction, amount_in, 0)
-
-
-@untimed
 @given(amm_v4_pools(), directions, amounts)
 def test_swap_exact_in_of_a_cost_gives_at_least_the_output(
     pool: RaydiumAmmV4Pool, direction: Direction, amount_out: int
@@ -200,15 +179,6 @@ def test_swap_exact_in_of_a_cost_gives_at_least_the_output(
     """Paying the quoted input buys the wanted output."""
     cost = laws.swap_of(pool, direction, amount_out, 0, exact_in=False)
     assert pool.swap_exact_in(direction, cost.amount_in, 0).amount_out >= amount_out
-
-
-@untimed
-@given(amm_v4_pools(), directions, amounts, amounts)
-def test_swapping_in_two_parts_never_gains(
-    pool: RaydiumAmmV4Pool, direction: Direction, first: int, second: int
-) -> None:
-    """Two swaps get at most what one swap of the sum gets, without any slack for rounding."""
-    laws.two_parts_never_gain(pool, direction, first, second, 0)
 
 
 @untimed
@@ -245,28 +215,6 @@ def test_amount_in_to_price_stops_at_the_limit(
         swap = pool.swap_exact_in(direction, amount_in + 1, 0)
         if swap.net_in or amount_in:
             assert not keeps_the_limit(reserve_in + swap.net_in)
-
-
-@untimed
-@given(amm_v4_pools(reserve_min=10**7), directions, st.integers(1_100, 4_000))
-def test_amount_in_to_price_is_where_trading_on_stops_paying(
-    pool: RaydiumAmmV4Pool, direction: Direction, thousandths: int
-) -> None:
-    """Measured by swaps alone: the last tenth earns the limit, another tenth does not."""
-    if direction is A_TO_B:
-        limit = max(pool.price_x64 * 1_000 // thousandths, 1)
-    else:
-        limit = pool.price_x64 * thousandths // 1_000
-    laws.stops_at_the_price(pool, direction, limit, 0)
-
-
-@untimed
-@given(amm_v4_pools(), directions, amounts)
-def test_quoting_changes_nothing(pool: RaydiumAmmV4Pool, direction: Direction, amount: int) -> None:
-    """And the pool cannot be changed."""
-    laws.quoting_changes_nothing(pool, direction, amount, 0)
-    with pytest.raises(AttributeError):
-        pool.reserve_a = 1  # type: ignore[misc] # it must be refused at run time too
 
 
 @untimed

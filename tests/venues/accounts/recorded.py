@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -73,3 +73,14 @@ def refusal(program: Program, pool: Account, others: Iterable[Account]) -> str:
     except OrderEngineError as error:
         pytest.fail(f"refused with {error!r}")
     pytest.fail("nothing was refused")
+
+
+def refusal_of_changed(
+    program: Program, accounts: Sequence[Account], index: int, offset: int, new: bytes
+) -> str:
+    """Return the words with which a pool's accounts, the pool first, are refused once changed."""
+    pool, *others = (
+        changed(account, offset, new) if at == index else account
+        for at, account in enumerate(accounts)
+    )
+    return refusal(program, pool, others)

@@ -22,6 +22,7 @@ from tests.venues.accounts.recorded import (
     changed,
     pools_of,
     refusal,
+    refusal_of_changed,
     require_golden_quotes,
 )
 
@@ -259,9 +260,7 @@ def test_what_is_not_as_it_should_be_is_named(
     index: int, offset: int, new: bytes, said: str
 ) -> None:
     """Account, field and expectation."""
-    accounts = made_accounts()
-    accounts[index] = changed(accounts[index], offset, new)
-    assert re.search(said, refusal(METEORA_DLMM, accounts[0], accounts[1:]))
+    assert re.search(said, refusal_of_changed(METEORA_DLMM, made_accounts(), index, offset, new))
 
 
 def test_a_missing_account_is_named() -> None:

@@ -22,7 +22,12 @@ from orderengine.solana.accounts import Account, Accounts, address_of, key_bytes
 from orderengine.venues.accounts.orca_whirlpool import ORCA_WHIRLPOOL
 from tests.shared import shared_path
 from tests.venues.accounts.made import token_account
-from tests.venues.accounts.recorded import changed, refusal, require_golden_quotes
+from tests.venues.accounts.recorded import (
+    changed,
+    refusal,
+    refusal_of_changed,
+    require_golden_quotes,
+)
 
 PROGRAM = ORCA_WHIRLPOOL.program_id
 POOL, VAULT_A, VAULT_B, MINT_A, MINT_B = (
@@ -250,9 +255,7 @@ def test_what_is_not_as_it_should_be_is_named(
     index: int, offset: int, new: bytes, said: str
 ) -> None:
     """Account, field and expectation."""
-    accounts = made_accounts()
-    accounts[index] = changed(accounts[index], offset, new)
-    assert re.search(said, refusal(ORCA_WHIRLPOOL, accounts[0], accounts[1:]))
+    assert re.search(said, refusal_of_changed(ORCA_WHIRLPOOL, made_accounts(), index, offset, new))
 
 
 def test_a_missing_account_is_named() -> None:

@@ -13,7 +13,11 @@ from orderengine.solana.accounts import Account, Accounts, address_of, key_bytes
 from orderengine.venues.accounts.raydium_amm_v4 import RAYDIUM_AMM_V4
 from tests.shared import shared_path
 from tests.venues.accounts.made import TOKEN_PROGRAM, token_account, u64
-from tests.venues.accounts.recorded import changed, refusal, require_golden_quotes
+from tests.venues.accounts.recorded import (
+    refusal,
+    refusal_of_changed,
+    require_golden_quotes,
+)
 
 POOL, VAULT_A, VAULT_B, MINT_A, MINT_B = (
     address_of(bytes([number]) * 32) for number in range(1, 6)
@@ -95,9 +99,7 @@ def test_what_is_not_as_it_should_be_is_named(
     index: int, offset: int, new: bytes, said: str
 ) -> None:
     """Account, field and expectation."""
-    accounts = made_accounts()
-    accounts[index] = changed(accounts[index], offset, new)
-    assert re.search(said, refusal(RAYDIUM_AMM_V4, accounts[0], accounts[1:]))
+    assert re.search(said, refusal_of_changed(RAYDIUM_AMM_V4, made_accounts(), index, offset, new))
 
 
 def test_a_pool_is_known_by_owner_and_size_alone() -> None:

@@ -10,7 +10,11 @@ from orderengine.pools import CreatorFeeOn, RaydiumCpmmPool
 from orderengine.solana.accounts import Account, Accounts, address_of, key_bytes
 from orderengine.venues.accounts.raydium_cpmm import RAYDIUM_CPMM
 from tests.venues.accounts.made import token_account, u64
-from tests.venues.accounts.recorded import changed, refusal, require_golden_quotes
+from tests.venues.accounts.recorded import (
+    refusal,
+    refusal_of_changed,
+    require_golden_quotes,
+)
 
 POOL, CONFIG, VAULT_A, VAULT_B, MINT_A, MINT_B = (
     address_of(bytes([number]) * 32) for number in range(1, 7)
@@ -77,9 +81,7 @@ def test_what_is_not_as_it_should_be_is_named(
     index: int, offset: int, new: bytes, said: str
 ) -> None:
     """Account, field and expectation."""
-    accounts = made_accounts()
-    accounts[index] = changed(accounts[index], offset, new)
-    assert re.search(said, refusal(RAYDIUM_CPMM, accounts[0], accounts[1:]))
+    assert re.search(said, refusal_of_changed(RAYDIUM_CPMM, made_accounts(), index, offset, new))
 
 
 def test_a_missing_account_is_named() -> None:
