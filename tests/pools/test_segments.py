@@ -18,38 +18,16 @@ from orderengine.pools import (
     MeteoraDlmmPool,
     MeteoraDlmmSpec,
     Pool,
-    RaydiumCpmmPool,
     depth_within,
     marginal_price_x64,
 )
 from orderengine.pools.fixed_point import Q64, U64_MAX
 from orderengine.pools.segments import bin_segment, curve_segment, output_of
 from tests.pools.strategies import NOW_S, SOL, USDC, cpmm_pools, directions, dlmm_pools, untimed
+from tests.pools.test_raydium_cpmm import pool_of as cpmm
 
 A_TO_B, B_TO_A = Direction.A_TO_B, Direction.B_TO_A
 MILLION = 10**6
-
-
-def cpmm(
-    reserve_a: int,
-    reserve_b: int,
-    trade_fee_rate: int = 0,
-    creator_fee_rate: int = 0,
-    creator_fee_on: CreatorFeeOn = CreatorFeeOn.BOTH,
-) -> RaydiumCpmmPool:
-    """Return a constant-product pool."""
-    return RaydiumCpmmPool(
-        address="p",
-        token_a=SOL,
-        token_b=USDC,
-        reserve_a=reserve_a,
-        reserve_b=reserve_b,
-        trade_fee_rate=trade_fee_rate,
-        protocol_fee_rate=0,
-        fund_fee_rate=0,
-        creator_fee_rate=creator_fee_rate,
-        creator_fee_on=creator_fee_on,
-    )
 
 
 def dlmm(
@@ -75,14 +53,14 @@ def test_marginal_price_is_the_price_less_the_fee() -> None:
     free = cpmm(MILLION, 4 * MILLION)
     assert marginal_price_x64(free, A_TO_B, 0) == 4 * Q64
     assert marginal_price_x64(free, B_TO_A, 0) == 4 * Q64
-    dear = cpmm(MILLION, 4 * MILLION, 250_000)
+    dear = cpmm(MILLION, 4 * MILLION, trade_fee_rate=250_000)
     assert marginal_price_x64(dear, A_TO_B, 0) == 3 * Q64
     assert marginal_price_x64(dear, B_TO_A, 0) == pytest.approx(Q64 * 16 / 3, rel=1e-15)
 
 
 def test_marginal_price_counts_a_fee_on_the_output() -> None:
     """Half of the output for the creator leaves 2 of 4; the other way half of the input goes."""
-    pool = cpmm(MILLION, 4 * MILLION, 0, 500_000, CreatorFeeOn.ONLY_B)
+    pool = cpmm(MILLION, 4 * MILLION, creator_fee_rate=500_000, creator_fee_on=CreatorFeeOn.ONLY_B)
     assert marginal_price_x64(pool, A_TO_B, 0) == 2 * Q64
     assert marginal_price_x64(pool, B_TO_A, 0) == 8 * Q64
 
