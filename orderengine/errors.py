@@ -20,7 +20,8 @@ The first branch of the tree answers "may I retry?":
     ├── Rejected               this try is over; another try may quote differently
     │   ├── InsufficientLiquidity
     │   ├── AmountOverflow     the program's integers cannot hold the result
-    │   └── NoRoute            no venue gave a usable quote
+    │   ├── AmountTooSmall     what would be paid rounds to zero
+    │   └── NoRoute            no venue gave a usable quote, no pools lead from token to token
     └── InvariantViolated      stop: our own bug
         └── IllegalEvent       an event that the order's status does not allow
 
@@ -33,6 +34,7 @@ from typing import Any, ClassVar
 
 __all__ = [
     "AmountOverflow",
+    "AmountTooSmall",
     "DuplicateOrder",
     "IllegalEvent",
     "InsufficientLiquidity",
@@ -231,18 +233,20 @@ class Rejected(OrderEngineError):
 class InsufficientLiquidity(Rejected):
     """Say that a pool cannot pay ``required``; it has ``available`` (base units of one token).
 
-    ``reason`` says why, where that is not simply that the pool holds no more: above all what was
-    not read of the pool and might pay.
+    ``does`` is "take" where the amount is what goes in. ``reason`` says why, where that is not
+    simply that the pool holds no more: above all what was not read of the pool and might pay.
     """
 
     code = "INSUFFICIENT_LIQUIDITY"
 
-    def __init__(self, pool: str, required: int, available: int, reason: str = "") -> None:
+    def __init__(
+        self, pool: str, required: int, available: int, reason: str = "", *, does: str = "pay"
+    ) -> None:
         self.pool = pool
         self.required = required
         self.available = available
         self.reason = reason
-        said = f"pool {pool} must pay {required} base units and can pay {available}"
+        said = f"pool {pool} must {does} {required} base units and can {does} {available}"
         super().__init__(f"{said}: {reason}" if reason else said)
 
 
@@ -256,6 +260,20 @@ class AmountOverflow(Rejected):
         self.value = value
         self.bits = bits
         super().__init__(f"{what} must be at most 2^{bits} - 1, was {value}")
+
+
+class AmountTooSmall(Rejected):
+    """Say that ``available`` base units are paid for with nothing; ``required`` is the least."""
+
+    code = "AMOUNT_TOO_SMALL"
+
+    def __init__(self, where: str, required: int, available: int) -> None:
+        self.where = where
+        self.required = required
+        self.available = available
+        super().__init__(
+            f"{where} pays nothing for {available} base units: at least {required} are needed"
+        )
 
 
 class NoRoute(Rejected):

@@ -142,13 +142,63 @@ class Leg(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Route(Struct, frozen=True, kw_only=True, gc=False):
-    """Hold the legs that together fill an order, with their totals."""
+    """Hold the legs that together fill an order, with their totals.
+
+    Legs stand in the order in which they can be executed: a leg that spends another token than the
+    order sells comes after those that bring it. What follows ``slot`` is known only of routes that
+    a strategy computed from pools, and None of those made of quotes.
+    """
 
     legs: tuple[Leg, ...]
     amount_in: Amount
     amount_out: Amount
     slot: int = 0
     """The oldest slot that a leg was quoted from."""
+    mode: Mode | None = None
+    """Which side was fixed."""
+    bound: Amount | None = None
+    """What no route over the pools asked can do better than, whatever its number of legs and before
+    costs: of exact_in an ``amount_out``, rounded down, of exact_out an ``amount_in``, rounded up.
+    """
+    price_x64: Amount | None = None
+    """Of the first unit, after pool fees: buy units a sell unit, Q64.64, rounded down."""
+    network_cost: Amount | None = None
+    """What the transaction costs in the token that varies (``buy`` for exact_in, else ``sell``),
+    rounded up."""
+    net_bound: Amount | None = None
+    """As ``bound``, but of what is left after costs (of exact_out: paid, costs included), and only
+    over routes within the limits that were set; never looser than ``bound`` allows."""
+    left_out: tuple[Declined, ...] | None = None
+    """Every pool asked that no leg uses, and why."""
+
+    @property
+    def gap_bps(self) -> float | None:
+        """How far the route may be from the best there is; 0 is proven best. None: not known."""
+        if self.bound is None:
+            return None
+        return _gap_bps(self.mode, self.amount_in, self.amount_out, self.bound)
+
+    @property
+    def net_gap_bps(self) -> float | None:
+        """As ``gap_bps``, after costs and within the limits that were set."""
+        if self.net_bound is None:
+            return None
+        cost = self.network_cost or 0
+        return _gap_bps(self.mode, self.amount_in + cost, self.amount_out - cost, self.net_bound)
+
+    @property
+    def price_impact_bps(self) -> float | None:
+        """How far the route's price falls short of its first unit's; pool fees are in both."""
+        if self.price_x64 is None or not self.price_x64:
+            return None
+        worth = self.amount_in * self.price_x64 / 2**64
+        return max(1e4 * (1 - self.amount_out / worth), 0.0)
+
+
+def _gap_bps(mode: Mode | None, amount_in: int, amount_out: int, bound: int) -> float:
+    if mode is Mode.EXACT_OUT:
+        return 1e4 * max(amount_in - bound, 0) / max(bound, 1)
+    return 1e4 * max(bound - amount_out, 0) / max(bound, 1)
 
 
 def route_of(order: Order, quote: Quote) -> Route:

@@ -1,0 +1,141 @@
+"""Search the merged curve of several pools and share an amount among them: the inner loops.
+
+Every function here is plain Python over sequences of numbers, and is compiled as it stands where
+the extra ``fast`` is asked for (``orderengine.routing.fast``). Only +, -, *, / and comparisons are
+used, in a fixed order, so both give the same doubles.
+
+Arguments shared by all: ``starts``, ``liquidity`` and ``sums`` are the merged curve's columns
+(``sums`` its inputs or outputs); ``pool_starts``, ``pool_ends``, ``pool_liquidity`` are those of the
+pools one after another, pool i from ``offsets[i]`` to ``offsets[i + 1]``; ``pool_sums`` has one entry
+more for each pool, so pool i's begin at ``offsets[i] + i``.
+"""
+
+from __future__ import annotations
+
+__all__ = ["share_input", "share_output"]
+
+from collections.abc import MutableSequence, Sequence
+
+_Floats = Sequence[float]
+_Ints = Sequence[int]
+
+
+def piece_at(sums: _Floats, count: int, amount: float) -> int:
+    """Return the last piece that begins below an amount; the first one of amount 0."""
+    low, high = 0, count
+    while low < high:
+        middle = (low + high) // 2
+        if sums[middle] < amount:
+            low = middle + 1
+        else:
+            high = middle
+    return low - 1 if low > 0 else 0
+
+
+def piece_before(starts: _Floats, first: int, end: int, s: float) -> int:
+    """Return the last piece from ``first`` on that begins before s; ``first - 1`` if none does."""
+    low, high = first, end
+    while low < high:
+        middle = (low + high) // 2
+        if starts[middle] < s:
+            low = middle + 1
+        else:
+            high = middle
+    return low - 1
+
+
+def share_input(  # noqa: PLR0913, PLR0917  (flat columns: what compiles to a loop)
+    starts: _Floats,
+    liquidity: _Floats,
+    sums: _Floats,
+    pool_starts: _Floats,
+    pool_ends: _Floats,
+    pool_liquidity: _Floats,
+    pool_sums: _Floats,
+    offsets: _Ints,
+    amount: float,
+    shares: MutableSequence[float],
+) -> float:
+    """Share an input among pools so that all end at one price; return s there.
+
+    Writes each pool's input to ``shares``. The amount must be above 0 and at most the total.
+    """
+    k = piece_at(sums, len(starts), amount)
+    s = starts[k]
+    if liquidity[k] > 0.0:
+        s += (amount - sums[k]) / liquidity[k]
+    rest = amount
+    for i in range(len(offsets) - 1):
+        first, end = offsets[i], offsets[i + 1]
+        j = piece_before(pool_starts, first, end, s)
+        share = 0.0
+        if j >= first:
+            if s >= pool_ends[j]:
+                share = pool_sums[j + i + 1]
+            else:
+                share = pool_sums[j + i] + pool_liquidity[j] * (s - pool_starts[j])
+        shares[i] = share
+        rest -= share
+    if liquidity[k] == 0.0:
+        share_step(pool_starts, pool_liquidity, pool_sums, offsets, s, rest, shares)
+    return s
+
+
+def share_output(  # noqa: PLR0913, PLR0917  (as above)
+    starts: _Floats,
+    liquidity: _Floats,
+    sums: _Floats,
+    pool_starts: _Floats,
+    pool_ends: _Floats,
+    pool_liquidity: _Floats,
+    pool_sums: _Floats,
+    offsets: _Ints,
+    amount: float,
+    shares: MutableSequence[float],
+) -> float:
+    """Share an output among pools so that all end at one price; return s there.
+
+    Writes each pool's output to ``shares``. The amount must be above 0 and below the total.
+    """
+    k = piece_at(sums, len(starts), amount)
+    s = starts[k]
+    if liquidity[k] > 0.0:
+        # out = L * d / (s0 * (s0 + d)), solved for d.
+        rest = (amount - sums[k]) * s
+        s += rest * s / (liquidity[k] - rest)
+    rest = amount
+    for i in range(len(offsets) - 1):
+        first, end = offsets[i], offsets[i + 1]
+        j = piece_before(pool_starts, first, end, s)
+        share = 0.0
+        if j >= first:
+            if s >= pool_ends[j]:
+                share = pool_sums[j + i + 1]
+            else:
+                start = pool_starts[j]
+                share = pool_sums[j + i] + pool_liquidity[j] * (s - start) / (s * start)
+        shares[i] = share
+        rest -= share
+    if liquidity[k] == 0.0:
+        share_step(pool_starts, pool_liquidity, pool_sums, offsets, s, rest, shares)
+    return s
+
+
+def share_step(  # noqa: PLR0913, PLR0917  (as above)
+    pool_starts: _Floats,
+    pool_liquidity: _Floats,
+    pool_sums: _Floats,
+    offsets: _Ints,
+    s: float,
+    rest: float,
+    shares: MutableSequence[float],
+) -> None:
+    """Give what is left to the bins that stand at the very price, in the pools' order."""
+    for i in range(len(offsets) - 1):
+        end = offsets[i + 1]
+        j = piece_before(pool_starts, offsets[i], end, s) + 1
+        while rest > 0.0 and j < end and pool_starts[j] == s and pool_liquidity[j] == 0.0:
+            part = min(rest, pool_sums[j + i + 1] - pool_sums[j + i])
+            shares[i] += part
+            rest -= part
+            j += 1

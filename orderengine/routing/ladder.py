@@ -1,0 +1,112 @@
+"""Lay a pool's price curve out as columns to search: the form in which all routing asks of pools.
+
+Theory. Let p be a pool's price in the direction of the swap, units of output for one of input after
+all fees, and s = 1 / sqrt(p), which rises as the pool is traded. With the liquidity L of a piece
+(``orderengine.pools.segments``) that begins at s0:
+
+- on a curve    in(s) = L * (s - s0)    and    out(s) = L * (s - s0) / (s * s0);
+- in a bin s stands still while its whole amount trades: a step.
+
+So of every pool what it takes until its price has fallen to 1 / s^2 is piecewise linear in s, and
+the same holds for the sum over pools. Numbers are doubles, for searching; what a route states is
+computed by the pools themselves, in integers.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from math import inf, sqrt
+
+from msgspec import Struct
+
+from orderengine.pools import Direction, Pool, Segment
+from orderengine.routing.sweep import Columns, merge
+
+__all__ = ["Ladder", "ladder_of"]
+
+_ROUNDING = 1e-12
+"""Two ends of neighbouring pieces that differ by less are one: they were computed apart."""
+
+
+class Ladder(Struct, frozen=True, eq=False):
+    """Hold what one pool trades in one direction, best price first; pieces do not overlap."""
+
+    pool: Pool
+    direction: Direction
+    columns: Columns
+
+    @property
+    def start(self) -> float:
+        """1 / sqrt(price) of its first unit; infinite if nothing trades."""
+        starts = self.columns.starts
+        return starts[0] if starts else inf
+
+    @property
+    def amount_in_max(self) -> float:
+        """All that it takes; infinite on a curve that never ends."""
+        return self.columns.inputs[-1]
+
+    @property
+    def amount_out_max(self) -> float:
+        """All that it pays."""
+        return self.columns.outputs[-1]
+
+    def amounts_at(self, s: float) -> tuple[float, float]:
+        """Return input and output of all that trades at a better price than 1 / s^2."""
+        starts, ends, liquidity, inputs, outputs = self.columns
+        k = bisect_left(starts, s) - 1
+        if k < 0:
+            return 0.0, 0.0
+        if s >= ends[k]:
+            return inputs[k + 1], outputs[k + 1]
+        taken = liquidity[k] * (s - starts[k])
+        return inputs[k] + taken, outputs[k] + taken / (s * starts[k])
+
+
+def ladder_of(pool: Pool, direction: Direction, now_s: int) -> Ladder:
+    """Return a pool's ladder.
+
+    Where a pool's fee falls while it is traded, its price may rise from one piece to a later one.
+    Then the pieces are merged by price as if they were several pools': that pays at least as much
+    at every amount, so a bound that is computed from it holds.
+    """
+    return Ladder(pool, direction, _columns(pool.segments(direction, now_s)))
+
+
+def _columns(segments: Iterable[Segment]) -> Columns:
+    starts: list[float] = []
+    ends: list[float] = []
+    liquidity: list[float] = []
+    inputs, outputs = [0.0], [0.0]
+    total_in = total_out = end = 0.0
+    is_falling = True
+    for piece in segments:
+        start = 1 / sqrt(piece.price_start)
+        if start < end:
+            if start < end * (1 - _ROUNDING):
+                is_falling = False
+            else:
+                start = end
+        end = start
+        if piece.liquidity:
+            end = max(1 / sqrt(piece.price_end), start) if piece.price_end else inf
+        starts.append(start)
+        ends.append(end)
+        liquidity.append(piece.liquidity)
+        total_in += piece.amount_in
+        total_out += piece.amount_out
+        inputs.append(total_in)
+        outputs.append(total_out)
+    columns = Columns(starts, ends, liquidity, inputs, outputs)
+    return columns if is_falling else merge([_alone(columns, k) for k in range(len(starts))])
+
+
+def _alone(columns: Columns, k: int) -> Columns:
+    return Columns(
+        columns.starts[k : k + 1],
+        columns.ends[k : k + 1],
+        columns.liquidity[k : k + 1],
+        [0.0, columns.inputs[k + 1] - columns.inputs[k]],
+        [0.0, columns.outputs[k + 1] - columns.outputs[k]],
+    )

@@ -1,0 +1,104 @@
+"""Trade on pools of one pair side by side: what all strategies without a hop share.
+
+The book of the pair is the proof: no split pays more than its merged curve does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from orderengine.errors import AmountTooSmall, InsufficientLiquidity, NoRoute
+from orderengine.model.order import Route
+from orderengine.routing.book import Book
+from orderengine.routing.polish import try_output
+from orderengine.routing.request import Request
+from orderengine.routing.result import (
+    LegSwap,
+    bound_above,
+    bound_below,
+    left_out,
+    route_of_swaps,
+)
+
+__all__ = ["book_of", "parallel_route", "refusal"]
+
+
+def book_of(request: Request) -> Book:
+    """Return the pair's book.
+
+    Raises:
+        NoRoute: no pool swaps the two tokens.
+        InsufficientLiquidity: all of them together do not take, or do not pay, the amount.
+    """
+    view, sell, buy = request.view, request.sell, request.buy
+    if not view.between(sell, buy):
+        raise NoRoute({f"{sell} for {buy}": "no pool swaps the two"})
+    book = view.book(sell, buy)
+    most = book.amount_in_max if request.is_exact_in else book.amount_out_max
+    if not book.ladders or request.amount > most:
+        raise _too_much(request, book)
+    return book
+
+
+def parallel_route(
+    request: Request,
+    book: Book,
+    swaps: Sequence[LegSwap],
+    last_s: float,
+    why: str = "its part would pay nothing",
+) -> Route:
+    """Return the route of swaps that stand side by side.
+
+    Args:
+        request: what was asked.
+        book: of all the pair's pools.
+        swaps: the legs.
+        last_s: 1 / sqrt(price) of the last unit; pools that begin beyond it are worse.
+        why: what is said of other pools that have no leg.
+
+    Raises:
+        InsufficientLiquidity: there is no leg.
+        AmountTooSmall: there is none, because the amount is too small.
+    """
+    if not swaps:
+        raise refusal(request, book)
+    view = request.view
+    if request.is_exact_in:
+        bound = bound_above(book.output_of(float(request.amount)))
+    else:
+        bound = bound_below(book.input_of(float(request.amount)))
+    asked = [view.ladder(*entry) for entry in view.between(request.sell, request.buy)]
+    used = {ladder.pool.address for ladder, _ in swaps}
+    return route_of_swaps(
+        request,
+        swaps,
+        amount_in=sum([swap.amount_in for _, swap in swaps]),
+        amount_out=sum([swap.amount_out for _, swap in swaps]),
+        bound=bound,
+        first_price=book.columns.starts[0] ** -2,
+        left_out=left_out(asked, used, last_s, why),
+    )
+
+
+def refusal(request: Request, book: Book) -> InsufficientLiquidity | AmountTooSmall:
+    """Return why nothing can be traded."""
+    if request.is_exact_in:
+        firsts = [try_output(ladder, 1, request.view.now_s) for ladder in book.ladders]
+        required = min([swap.amount_in for swap in firsts if swap is not None], default=0)
+        if required > request.amount:
+            return AmountTooSmall(_pools_of(request), required, request.amount)
+    return _too_much(request, book)
+
+
+def _too_much(request: Request, book: Book) -> InsufficientLiquidity:
+    most = book.amount_in_max if request.is_exact_in else book.amount_out_max
+    # A unit short where the last digits of doubles, or a program's rounding, decide.
+    available = request.amount - 1 if most >= request.amount else int(most)
+    does = "take" if request.is_exact_in else "pay"
+    return InsufficientLiquidity(_pools_of(request), request.amount, available, does=does)
+
+
+def _pools_of(request: Request) -> str:
+    count = len(request.view.between(request.sell, request.buy))
+    which = "the one" if count == 1 else f"all {count}"
+    return f"{request.sell} for {request.buy} ({which} of the market)"

@@ -1,0 +1,31 @@
+"""Split an order over all pools of its pair: the exact optimum, with the proof beside it."""
+
+from __future__ import annotations
+
+from orderengine.model.order import Route
+from orderengine.routing.parallel import book_of, parallel_route
+from orderengine.routing.polish import fill_input, fill_output
+from orderengine.routing.request import Request
+
+__all__ = ["split"]
+
+
+def split(request: Request) -> Route:
+    """Return the route that pays most for an input, or takes least for an output.
+
+    The real optimum is computed on the merged book and rounded with the pools' own integers, which
+    costs at most a unit of the coarser token a leg and a tick or bin crossed.
+
+    Raises:
+        NoRoute: no pool swaps the two tokens.
+        InsufficientLiquidity: the pools together do not take, or do not pay, the amount.
+        AmountTooSmall: the amount would be paid for with nothing.
+    """
+    book, amount, now_s = book_of(request), request.amount, request.view.now_s
+    if request.is_exact_in:
+        shares, s = book.share_input(float(amount))
+        swaps = fill_input(book.ladders, shares, amount, now_s)
+    else:
+        shares, s = book.share_output(float(amount))
+        swaps = fill_output(book.ladders, shares, amount, now_s)
+    return parallel_route(request, book, swaps, s)
