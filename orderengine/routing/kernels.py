@@ -5,9 +5,9 @@ the extra ``fast`` is asked for (``orderengine.routing.fast``). Only +, -, *, / 
 used, in a fixed order, so both give the same doubles.
 
 Arguments shared by all: ``starts``, ``liquidity`` and ``sums`` are the merged curve's columns
-(``sums`` its inputs or outputs); ``pool_starts``, ``pool_ends``, ``pool_liquidity`` are those of the
-pools one after another, pool i from ``offsets[i]`` to ``offsets[i + 1]``; ``pool_sums`` has one entry
-more for each pool, so pool i's begin at ``offsets[i] + i``.
+(``sums`` its inputs or outputs); ``pool_starts``, ``pool_ends``, ``pool_liquidity`` are those of
+the pools one after another, pool i from ``offsets[i]`` to ``offsets[i + 1]``; ``pool_sums`` has one
+entry more for each pool, so pool i's begin at ``offsets[i] + i``.
 """
 
 from __future__ import annotations
