@@ -32,7 +32,7 @@ class Book:
             sooner.
     """
 
-    __slots__ = ("_by_input", "_by_output", "_kernels", "_new_shares", "columns", "ladders")
+    __slots__ = ("_columns", "_kernels", "_new", "_pools", "columns", "ladders")
 
     def __init__(self, ladders: Sequence[Ladder], *, is_compiled: bool = False) -> None:
         self.ladders = tuple(ladder for ladder in ladders if ladder.columns.starts)
@@ -43,25 +43,21 @@ class Book:
             offsets.append(offsets[-1] + len(columns.starts))
         as_sequence: Any = list
         self._kernels: Any = kernels
-        count = len(curves)
-        self._new_shares: Any = lambda: [0.0] * count
+        self._new: Any = _zeros
         if is_compiled:
             import numpy as np  # noqa: PLC0415  (of the extra)
 
-            self._kernels = compiled(kernels.__name__)
-            self._new_shares = lambda: np.empty(count)
-            as_sequence = np.array
-        whole = [as_sequence(column) for column in self.columns]
+            self._kernels, self._new, as_sequence = compiled(kernels.__name__), np.zeros, np.array
+        self._columns = [as_sequence(column) for column in self.columns]
         pools = [
-            as_sequence([number for columns in curves for number in columns[at]]) for at in range(5)
+            as_sequence([number for columns in curves for number in columns[at]])
+            for at in range(len(self.columns))
         ]
-        rest = (pools[0], pools[1], pools[2])
-        self._by_input = (whole[0], whole[2], whole[3], *rest, pools[3], as_sequence(offsets))
-        self._by_output = (whole[0], whole[2], whole[4], *rest, pools[4], as_sequence(offsets))
+        self._pools = [*pools, as_sequence(offsets)]
 
     @property
     def amount_in_max(self) -> float:
-        """All that the pools take together; infinite if one's curve never ends."""
+        """All that the pools take together."""
         return self.columns.inputs[-1]
 
     @property
@@ -74,15 +70,92 @@ class Book:
 
         The amount, in base units, must be above 0 and at most ``amount_in_max``.
         """
-        shares: Sequence[float] = self._new_shares()
-        s: float = self._kernels.share_input(*self._by_input, amount_in, shares)
+        starts, _, liquidity, inputs, _ = self._columns
+        pool_starts, pool_ends, pool_liquidity, pool_inputs, _, offsets = self._pools
+        shares = self._new(len(self.ladders))
+        s = self._kernels.share_input(
+            starts,
+            liquidity,
+            inputs,
+            pool_starts,
+            pool_ends,
+            pool_liquidity,
+            pool_inputs,
+            offsets,
+            amount_in,
+            shares,
+        )
         return shares, s
 
     def share_output(self, amount_out: float) -> tuple[Sequence[float], float]:
         """Return each pool's part of an output, and s; above 0 and at most ``amount_out_max``."""
-        shares: Sequence[float] = self._new_shares()
-        s: float = self._kernels.share_output(*self._by_output, amount_out, shares)
+        starts, _, liquidity, _, outputs = self._columns
+        pool_starts, pool_ends, pool_liquidity, _, pool_outputs, offsets = self._pools
+        shares = self._new(len(self.ladders))
+        s = self._kernels.share_output(
+            starts,
+            liquidity,
+            outputs,
+            pool_starts,
+            pool_ends,
+            pool_liquidity,
+            pool_outputs,
+            offsets,
+            amount_out,
+            shares,
+        )
         return shares, s
+
+    def share_inputs(self, amounts_in: Any) -> tuple[Any, Any]:  # noqa: ANN401  (rows or arrays)
+        """Share many inputs, each as if it came alone.
+
+        Args:
+            amounts_in: n doubles; an array where the book is compiled.
+
+        Returns:
+            Shares, n rows with a number a ladder; and what is paid for each, n numbers.
+        """
+        starts, _, liquidity, inputs, outputs = self._columns
+        pool_starts, pool_ends, pool_liquidity, pool_inputs, _, offsets = self._pools
+        shares = self._new((len(amounts_in), len(self.ladders)))
+        paid = self._new(len(amounts_in))
+        self._kernels.share_inputs(
+            starts,
+            liquidity,
+            inputs,
+            outputs,
+            pool_starts,
+            pool_ends,
+            pool_liquidity,
+            pool_inputs,
+            offsets,
+            amounts_in,
+            shares,
+            paid,
+        )
+        return shares, paid
+
+    def share_outputs(self, amounts_out: Any) -> tuple[Any, Any]:  # noqa: ANN401  (as above)
+        """Share many outputs, as ``share_inputs``; the second result is what each takes."""
+        starts, _, liquidity, inputs, outputs = self._columns
+        pool_starts, pool_ends, pool_liquidity, _, pool_outputs, offsets = self._pools
+        shares = self._new((len(amounts_out), len(self.ladders)))
+        taken = self._new(len(amounts_out))
+        self._kernels.share_outputs(
+            starts,
+            liquidity,
+            outputs,
+            inputs,
+            pool_starts,
+            pool_ends,
+            pool_liquidity,
+            pool_outputs,
+            offsets,
+            amounts_out,
+            shares,
+            taken,
+        )
+        return shares, taken
 
     def output_of(self, amount_in: float) -> float:
         """Return the most that the pools pay together for an input: no split pays more."""
@@ -104,3 +177,10 @@ class Book:
             return inputs[k] + rest * s * s
         rest *= s
         return inputs[k] + liquidity[k] * rest * s / (liquidity[k] - rest)
+
+
+def _zeros(shape: int | tuple[int, int]) -> list[float] | list[list[float]]:
+    """Return what numpy's function of the name does, as lists."""
+    if isinstance(shape, int):
+        return [0.0] * shape
+    return [[0.0] * shape[1] for _ in range(shape[0])]

@@ -12,9 +12,9 @@ entry more for each pool, so pool i's begin at ``offsets[i] + i``.
 
 from __future__ import annotations
 
-__all__ = ["share_input", "share_output"]
-
 from collections.abc import MutableSequence, Sequence
+
+__all__ = ["share_input", "share_inputs", "share_output", "share_outputs"]
 
 _Floats = Sequence[float]
 _Ints = Sequence[int]
@@ -139,3 +139,78 @@ def share_step(  # noqa: PLR0913, PLR0917  (as above)
             shares[i] += part
             rest -= part
             j += 1
+
+
+def share_inputs(  # noqa: PLR0913, PLR0917  (as above)
+    starts: _Floats,
+    liquidity: _Floats,
+    sums: _Floats,
+    outputs: _Floats,
+    pool_starts: _Floats,
+    pool_ends: _Floats,
+    pool_liquidity: _Floats,
+    pool_sums: _Floats,
+    offsets: _Ints,
+    amounts: _Floats,
+    shares: Sequence[MutableSequence[float]],
+    paid: MutableSequence[float],
+) -> None:
+    """Share many inputs, each as if it came alone; write what is paid for each to ``paid``."""
+    for order in range(len(amounts)):
+        amount = amounts[order]
+        share_input(
+            starts,
+            liquidity,
+            sums,
+            pool_starts,
+            pool_ends,
+            pool_liquidity,
+            pool_sums,
+            offsets,
+            amount,
+            shares[order],
+        )
+        k = piece_at(sums, len(starts), amount)
+        s, rest = starts[k], amount - sums[k]
+        if liquidity[k] > 0.0:
+            paid[order] = outputs[k] + rest / (s * (s + rest / liquidity[k]))
+        else:
+            paid[order] = outputs[k] + rest / (s * s)
+
+
+def share_outputs(  # noqa: PLR0913, PLR0917  (as above)
+    starts: _Floats,
+    liquidity: _Floats,
+    sums: _Floats,
+    inputs: _Floats,
+    pool_starts: _Floats,
+    pool_ends: _Floats,
+    pool_liquidity: _Floats,
+    pool_sums: _Floats,
+    offsets: _Ints,
+    amounts: _Floats,
+    shares: Sequence[MutableSequence[float]],
+    taken: MutableSequence[float],
+) -> None:
+    """Share many outputs, each as if it came alone; write what each takes to ``taken``."""
+    for order in range(len(amounts)):
+        amount = amounts[order]
+        share_output(
+            starts,
+            liquidity,
+            sums,
+            pool_starts,
+            pool_ends,
+            pool_liquidity,
+            pool_sums,
+            offsets,
+            amount,
+            shares[order],
+        )
+        k = piece_at(sums, len(starts), amount)
+        s = starts[k]
+        rest = (amount - sums[k]) * s
+        if liquidity[k] > 0.0:
+            taken[order] = inputs[k] + liquidity[k] * rest * s / (liquidity[k] - rest)
+        else:
+            taken[order] = inputs[k] + rest * s

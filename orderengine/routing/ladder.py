@@ -21,6 +21,7 @@ from math import inf, sqrt
 from msgspec import Struct
 
 from orderengine.pools import Direction, Pool, Segment
+from orderengine.pools.fixed_point import U64_MAX
 from orderengine.routing.sweep import Columns, merge
 
 __all__ = ["Ladder", "ladder_of"]
@@ -44,7 +45,7 @@ class Ladder(Struct, frozen=True, eq=False):
 
     @property
     def amount_in_max(self) -> float:
-        """All that it takes; infinite on a curve that never ends."""
+        """All that it takes before it has no more to pay, or its vault can hold no more."""
         return self.columns.inputs[-1]
 
     @property
@@ -70,8 +71,12 @@ def ladder_of(pool: Pool, direction: Direction, now_s: int) -> Ladder:
     Where a pool's fee falls while it is traded, its price may rise from one piece to a later one.
     Then the pieces are merged by price as if they were several pools': that pays at least as much
     at every amount, so a bound that is computed from it holds.
+
+    It ends where the vault of what comes in would hold 2^64, which no token account can.
     """
-    return Ladder(pool, direction, _columns(pool.segments(direction, now_s)))
+    vault = pool.vault_a if direction is Direction.A_TO_B else pool.vault_b
+    columns = _columns(pool.segments(direction, now_s))
+    return Ladder(pool, direction, _within(columns, float(U64_MAX - vault)))
 
 
 def _columns(segments: Iterable[Segment]) -> Columns:
@@ -109,4 +114,23 @@ def _alone(columns: Columns, k: int) -> Columns:
         columns.liquidity[k : k + 1],
         [0.0, columns.inputs[k + 1] - columns.inputs[k]],
         [0.0, columns.outputs[k + 1] - columns.outputs[k]],
+    )
+
+
+def _within(columns: Columns, room: float) -> Columns:
+    """Return the pieces up to an input of ``room``, the last one cut."""
+    starts, ends, liquidity, inputs, outputs = columns
+    if inputs[-1] <= room:
+        return columns
+    k = bisect_left(inputs, room) - 1
+    if k < 0:
+        return Columns([], [], [], [0.0], [0.0])
+    rest, start = room - inputs[k], starts[k]
+    end = start + rest / liquidity[k] if liquidity[k] else start
+    return Columns(
+        starts[: k + 1],
+        [*ends[:k], end],
+        liquidity[: k + 1],
+        [*inputs[: k + 1], room],
+        [*outputs[: k + 1], outputs[k] + rest / (start * end)],
     )

@@ -1,10 +1,9 @@
 """Turn real shares into integer swaps that the pools themselves compute, and waste no unit.
 
 A program rounds what it pays down and what it takes up, so a leg may take more than its output
-needs. First every leg is given the least that pays its output; what that saves, and what rounding
-the shares left over, goes whole to the one leg that makes most of it. So rounding is paid once, not
-once a leg. With an exact output it is the other way round: every leg pays all that its input pays
-for, and one leg pays the less for it.
+needs, and pay less than its input would buy. First every leg is put where neither is so; what that
+leaves of the order goes whole to the one leg that makes most of it. So rounding is paid once, not
+once a leg.
 """
 
 from __future__ import annotations
@@ -12,14 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from orderengine.errors import InvalidAmount, Rejected
-from orderengine.pools import Swap
+from orderengine.pools import Direction, Swap
+from orderengine.pools.fixed_point import U64_MAX
 from orderengine.routing.ladder import Ladder
 from orderengine.routing.result import LegSwap
 
+_SwapOf = Callable[[Ladder, int, int], Swap | None]
+
 __all__ = ["fill_input", "fill_output", "try_input", "try_output"]
 
-_BACK = (0.0, 1e-12, 1e-9, 1e-6)
-"""A share that is all a pool can trade may be above that by the last digits of a double."""
+_EDGE = 1e-6
+"""A share that is all a pool can trade may be above that, for the pool rounds; relative."""
 
 
 def try_input(ladder: Ladder, amount_in: int, now_s: int) -> Swap | None:
@@ -28,7 +30,7 @@ def try_input(ladder: Ladder, amount_in: int, now_s: int) -> Swap | None:
         swap = ladder.pool.swap_exact_in(ladder.direction, amount_in, now_s)
     except (Rejected, InvalidAmount):
         return None
-    return swap if swap.amount_out > 0 else None
+    return swap if swap.amount_out > 0 and _has_room(ladder, swap) else None
 
 
 def try_output(ladder: Ladder, amount_out: int, now_s: int) -> Swap | None:
@@ -37,7 +39,14 @@ def try_output(ladder: Ladder, amount_out: int, now_s: int) -> Swap | None:
         swap = ladder.pool.swap_exact_out(ladder.direction, amount_out, now_s)
     except (Rejected, InvalidAmount):
         return None
-    return swap if swap.amount_in > 0 else None
+    return swap if swap.amount_in > 0 and _has_room(ladder, swap) else None
+
+
+def _has_room(ladder: Ladder, swap: Swap) -> bool:
+    """Return whether the vault can hold what comes in: no token account holds 2^64."""
+    pool = ladder.pool
+    vault = pool.vault_a if ladder.direction is Direction.A_TO_B else pool.vault_b
+    return vault + swap.amount_in <= U64_MAX
 
 
 def fill_input(
@@ -47,41 +56,29 @@ def fill_input(
 
     Args:
         ladders: the pools, one a share.
-        shares: parts of the input, in real numbers; a part that pays nothing is no leg.
-        amount_in: the sum of the parts, base units.
+        shares: what each pays, in real numbers; a part that costs nothing is no leg.
+        amount_in: base units.
         now_s: Unix seconds.
 
     Returns:
         The legs in the order of the ladders; none if the pools do not take all of it, or pay
         nothing for it.
     """
-    legs: list[LegSwap] = []
-    for ladder, share in zip(ladders, shares, strict=True):
-        swap = _first(try_input, ladder, share, now_s)
-        if swap is None:
-            continue
-        least = try_output(ladder, swap.amount_out, now_s)
-        if least is not None and least.amount_in < swap.amount_in:
-            again = try_input(ladder, least.amount_in, now_s)
-            if again is not None and again.amount_out >= swap.amount_out:
-                swap = again
-        legs.append((ladder, swap))
+    legs = _lean(ladders, shares, now_s, is_exact_in=True)
     spare = amount_in - sum([swap.amount_in for _, swap in legs])
-    while spare < 0:  # only if shares do not add up
-        ladder, swap = legs.pop()
-        spare += swap.amount_in
     if not spare:
         return legs
-    rest: Sequence[LegSwap | tuple[Ladder, None]] = legs or [(ladder, None) for ladder in ladders]
-    best, gain, chosen = -1, -1, None
-    for at, (ladder, old) in enumerate(rest):
-        held = (old.amount_in, old.amount_out) if old is not None else (0, 0)
-        more = try_input(ladder, held[0] + spare, now_s)
-        if more is not None and more.amount_out - held[1] > gain:
-            best, gain, chosen = at, more.amount_out - held[1], (ladder, more)
-    if chosen is None:
-        return []
-    return [chosen] if not legs else [*legs[:best], chosen, *legs[best + 1 :]]
+    best, gain, chosen = 0, 0, None
+    for at, (ladder, old) in enumerate(legs):
+        if old.amount_in + spare < 1:
+            continue
+        swap = try_input(ladder, old.amount_in + spare, now_s)
+        if swap is not None and (chosen is None or swap.amount_out - old.amount_out > gain):
+            best, gain, chosen = at, swap.amount_out - old.amount_out, swap
+    if chosen is not None:
+        legs[best] = legs[best][0], chosen
+        return legs
+    return _alone(try_input, ladders, amount_in, now_s)
 
 
 def fill_output(
@@ -89,45 +86,66 @@ def fill_output(
 ) -> list[LegSwap]:
     """Return swaps that together pay exactly ``amount_out`` and take as little as can be.
 
-    As ``fill_input``, with the parts those of the output.
+    As ``fill_input``.
     """
-    legs: list[LegSwap] = []
-    for ladder, share in zip(ladders, shares, strict=True):
-        swap = _first(try_output, ladder, share, now_s)
-        if swap is None:
-            continue
-        most = try_input(ladder, swap.amount_in, now_s)
-        if most is not None and most.amount_out > swap.amount_out:
-            again = try_output(ladder, most.amount_out, now_s)
-            if again is not None and again.amount_in <= swap.amount_in:
-                swap = again
-        legs.append((ladder, swap))
+    legs = _lean(ladders, shares, now_s, is_exact_in=False)
     missing = amount_out - sum([swap.amount_out for _, swap in legs])
     if not missing:
         return legs
-    rest: Sequence[LegSwap | tuple[Ladder, None]] = legs or [(ladder, None) for ladder in ladders]
-    best, price, chosen = -1, None, None
-    for at, (ladder, old) in enumerate(rest):
-        held = (old.amount_in, old.amount_out) if old is not None else (0, 0)
-        if held[1] + missing < 1:
+    best, price, chosen = 0, 0, None
+    for at, (ladder, old) in enumerate(legs):
+        if old.amount_out + missing < 1:
             continue
-        other = try_output(ladder, held[1] + missing, now_s)
-        if other is not None and (price is None or other.amount_in - held[0] < price):
-            best, price, chosen = at, other.amount_in - held[0], (ladder, other)
-    if chosen is None:
-        return []
-    return [chosen] if not legs else [*legs[:best], chosen, *legs[best + 1 :]]
+        swap = try_output(ladder, old.amount_out + missing, now_s)
+        if swap is not None and (chosen is None or swap.amount_in - old.amount_in < price):
+            best, price, chosen = at, swap.amount_in - old.amount_in, swap
+    if chosen is not None:
+        legs[best] = legs[best][0], chosen
+        return legs
+    return _alone(try_output, ladders, amount_out, now_s)
 
 
-def _first(
-    swap: Callable[[Ladder, int, int], Swap | None], ladder: Ladder, share: float, now_s: int
-) -> Swap | None:
-    """Return the swap of a share, rounded down, or of as much of it as the pool can do."""
-    for back in _BACK:
-        part = int(share * (1 - back))
-        if part < 1:
-            return None
-        found = swap(ladder, part, now_s)
-        if found is not None:
-            return found
-    return None
+def _lean(
+    ladders: Sequence[Ladder], shares: Sequence[float], now_s: int, *, is_exact_in: bool
+) -> list[LegSwap]:
+    """Return swaps that pay the shares: none could pay as much for less, or more for as much."""
+    legs: list[LegSwap] = []
+    for ladder, share in zip(ladders, shares, strict=True):
+        least = _up_to(ladder, share, now_s)
+        if least is None:
+            continue
+        most = try_input(ladder, least.amount_in, now_s)
+        # A program may pay a unit less for what it says that an output costs: then that counts.
+        if most is not None and (is_exact_in or most.amount_out > least.amount_out):
+            swap = most if is_exact_in else try_output(ladder, most.amount_out, now_s)
+            least = least if swap is None else swap
+        legs.append((ladder, least))
+    return legs
+
+
+def _alone(swap_of: _SwapOf, ladders: Sequence[Ladder], amount: int, now_s: int) -> list[LegSwap]:
+    """Return a leg that takes, or pays, the whole amount: of dust, where no share is a unit."""
+    for ladder in ladders:
+        swap = swap_of(ladder, amount, now_s)
+        if swap is not None:
+            return [(ladder, swap)]
+    return []
+
+
+def _up_to(ladder: Ladder, share: float, now_s: int) -> Swap | None:
+    """Return the swap that pays a share, rounded down, or the most below it that the pool can."""
+    part = int(share)
+    found = try_output(ladder, part, now_s) if part > 0 else None
+    if found is not None or part < 2:
+        return found
+    done, refused = int(share * (1 - _EDGE)), part
+    if done < 1 or (found := try_output(ladder, done, now_s)) is None:
+        return None
+    while refused - done > 1:
+        middle = (done + refused) // 2
+        swap = try_output(ladder, middle, now_s)
+        if swap is None:
+            refused = middle
+        else:
+            done, found = middle, swap
+    return found

@@ -22,10 +22,7 @@ def split(request: Request) -> Route:
         AmountTooSmall: the amount would be paid for with nothing.
     """
     book, amount, now_s = book_of(request), request.amount, request.view.now_s
-    if request.is_exact_in:
-        shares, s = book.share_input(float(amount))
-        swaps = fill_input(book.ladders, shares, amount, now_s)
-    else:
-        shares, s = book.share_output(float(amount))
-        swaps = fill_output(book.ladders, shares, amount, now_s)
-    return parallel_route(request, book, swaps, s)
+    amount_out = book.output_of(float(amount)) if request.is_exact_in else float(amount)
+    shares, s = book.share_output(amount_out)
+    fill = fill_input if request.is_exact_in else fill_output
+    return parallel_route(request, book, fill(book.ladders, shares, amount, now_s), s)

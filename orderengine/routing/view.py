@@ -26,10 +26,12 @@ class MarketView:
         pools: each address once.
         slot: the slot they were read at; 0 if not known.
         now_s: Unix seconds at which the swaps would execute: dynamic fees depend on it.
+        is_compiled: use compiled kernels (the extra ``fast``): the same routes, sooner, after
+            a second or so for the first one.
         earlier: a view whose ladders are taken over for pools that are the same objects.
     """
 
-    __slots__ = ("_books", "_ladders", "_pairs", "now_s", "pools", "slot", "tokens")
+    __slots__ = ("_books", "_ladders", "_pairs", "is_compiled", "now_s", "pools", "slot", "tokens")
 
     def __init__(
         self,
@@ -37,6 +39,7 @@ class MarketView:
         *,
         slot: int = 0,
         now_s: int = 0,
+        is_compiled: bool = False,
         earlier: MarketView | None = None,
     ) -> None:
         held: dict[str, Pool] = {}
@@ -44,6 +47,7 @@ class MarketView:
         """By address."""
         self.slot = slot
         self.now_s = now_s
+        self.is_compiled = is_compiled
         self._pairs: dict[tuple[str, str], list[tuple[Pool, Direction]]] = {}
         self._ladders: dict[tuple[str, Direction], Ladder] = {}
         self._books: dict[tuple[str, str], Book] = {}
@@ -83,11 +87,17 @@ class MarketView:
         found = self._books.get((sell, buy))
         if found is None:
             ladders = [self.ladder(*entry) for entry in self.between(sell, buy)]
-            found = self._books[sell, buy] = Book(ladders)
+            found = self._books[sell, buy] = Book(ladders, is_compiled=self.is_compiled)
         return found
 
     def moved(self, pools: Iterable[Pool]) -> MarketView:
         """Return the view after some pools have changed, for example by a swap."""
         after = dict(self.pools)
         after.update((pool.address, pool) for pool in pools)
-        return MarketView(after.values(), slot=self.slot, now_s=self.now_s, earlier=self)
+        return MarketView(
+            after.values(),
+            slot=self.slot,
+            now_s=self.now_s,
+            is_compiled=self.is_compiled,
+            earlier=self,
+        )

@@ -11,6 +11,7 @@ import pytest
 from orderengine import errors
 from orderengine.errors import (
     AmountOverflow,
+    AmountTooSmall,
     DuplicateOrder,
     IllegalEvent,
     InsufficientLiquidity,
@@ -64,6 +65,10 @@ SAMPLES: list[tuple[OrderEngineError, str]] = [
     (Rejected("try 7"), "try 7"),
     (InsufficientLiquidity("p", 9, 8), "pool p must pay 9 base units and can pay 8"),
     (
+        AmountTooSmall("pool p", 12, 5),
+        "pool p pays nothing for 5 base units: at least 12 are needed",
+    ),
+    (
         AmountOverflow("liquidity", 2**130, 128),
         f"liquidity must be at most 2^128 - 1, was {2**130}",
     ),
@@ -113,7 +118,7 @@ def test_the_tree_is_as_drawn() -> None:
     """The docstring draws every class under its parent, and no class besides."""
     real = {kind.__name__: kind.__mro__[1].__name__ for kind in _classes(OrderEngineError)[1:]}
     assert _drawn_tree() == real
-    assert len(real) == 20
+    assert len(real) == 21
 
 
 def test_every_class_is_public_and_has_a_sample() -> None:
@@ -167,3 +172,9 @@ def test_errors_can_be_copied(error: OrderEngineError, message: str) -> None:
     copied = copy.copy(error)
     assert type(copied) is type(error)
     assert (str(copied), vars(copied)) == (message, vars(error))
+
+
+def test_a_lack_of_liquidity_says_which_way_and_why() -> None:
+    """What a pool cannot take is an input; a reason follows where there is one."""
+    error = InsufficientLiquidity("p", 9, 8, "bins unread", does="take")
+    assert str(error) == "pool p must take 9 base units and can take 8: bins unread"
