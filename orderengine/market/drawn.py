@@ -10,13 +10,13 @@ from msgspec import Struct
 
 from orderengine.market.described import open_pool
 from orderengine.market.draws import Draws
-from orderengine.market.pools import PoolConfig
+from orderengine.market.pools import PoolConfig, Venue
 from orderengine.model.tokens import token
 from orderengine.pools import Pool
 
 __all__ = ["VENUES", "DrawnPools", "draw_pools"]
 
-VENUES = (
+VENUES: tuple[Venue, ...] = (
     "raydium_amm_v4",
     "raydium_cpmm",
     "raydium_clmm",
@@ -40,7 +40,7 @@ class DrawnPools(Struct, frozen=True, kw_only=True):
     depth_min: int = 10_000
     """As ``depth`` of the described pools, in whole quote tokens."""
     depth_max: int = 10_000_000
-    venues: tuple[str, ...] = VENUES
+    venues: tuple[Venue, ...] = VENUES
     bins: tuple[int, ...] = (20, 70)
     """Bins a side, of pools that have them."""
     ranges: tuple[int, ...] = (15, 60)
@@ -64,7 +64,7 @@ def draw_pools(described: DrawnPools, count: int, draws: Draws, number: int = 0)
         spacing = pick(3, (1, 4, 10))
         config = PoolConfig(
             name=f"{described.base}-{described.quote}-{index}",
-            venue=venue,  # type: ignore[arg-type]  (one of the names above)
+            venue=venue,
             depth=f"{depth:.0f}{quote.symbol}",
             trade_fee_rate=pick(4, (100, 400, 500, 2_500, 3_000)),
             bin_step=pick(5, (1, 4, 10, 20)),

@@ -8,21 +8,24 @@ from msgspec import Struct
 
 from orderengine.market.fields import TokenAmount, check
 
-__all__ = ["DEFAULT_POOLS", "PoolConfig"]
+__all__ = ["DEFAULT_POOLS", "PoolConfig", "Venue"]
+
+Venue = Literal[
+    "raydium_amm_v4",
+    "raydium_cpmm",
+    "raydium_clmm",
+    "meteora_damm_v2",
+    "meteora_dlmm",
+    "orca_whirlpool",
+]
+"""The programs whose pools can be described."""
 
 
 class PoolConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Describe one pool of the market's pair."""
 
     name: str
-    venue: Literal[
-        "raydium_amm_v4",
-        "raydium_cpmm",
-        "raydium_clmm",
-        "meteora_damm_v2",
-        "meteora_dlmm",
-        "orca_whirlpool",
-    ]
+    venue: Venue
     depth: TokenAmount
     """How much of the quote token, and of the base token the same value. Of ``raydium_amm_v4`` and
     ``raydium_cpmm``: what the pool holds. Of ``meteora_damm_v2``: what it would hold if its range

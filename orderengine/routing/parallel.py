@@ -16,6 +16,7 @@ from orderengine.routing.result import (
     LegSwap,
     bound_above,
     bound_below,
+    floor_of,
     left_out,
     route_of_swaps,
 )
@@ -92,8 +93,8 @@ def refusal(request: Request, book: Book) -> InsufficientLiquidity | AmountTooSm
 
 def _too_much(request: Request, book: Book) -> InsufficientLiquidity:
     most = book.amount_in_max if request.is_exact_in else book.amount_out_max
-    # A unit short where the last digits of doubles, or a program's rounding, decide.
-    available = request.amount - 1 if most >= request.amount else int(most)
+    # Less, where the last digits of doubles or a program's rounding decide.
+    available = min(floor_of(most), request.amount - 1)
     does = "take" if request.is_exact_in else "pay"
     return InsufficientLiquidity(_pools_of(request), request.amount, available, does=does)
 

@@ -11,7 +11,7 @@ from orderengine.pools.units import symbol_of
 from orderengine.routing.ladder import Ladder
 from orderengine.routing.request import Request
 
-__all__ = ["LegSwap", "bound_above", "bound_below", "left_out", "route_of_swaps"]
+__all__ = ["LegSwap", "bound_above", "bound_below", "floor_of", "left_out", "route_of_swaps"]
 
 LegSwap = tuple[Ladder, Swap]
 """A pool in a direction, and what it does there."""
@@ -29,6 +29,11 @@ def bound_above(value: float) -> int:
 def bound_below(value: float) -> int:
     """Return an integer that a computed minimum is not below."""
     return ceil(value * (1 - _PRECISION))
+
+
+def floor_of(value: float) -> int:
+    """Return an integer that is not above what a computed value stands for."""
+    return floor(value * (1 - _PRECISION))
 
 
 def route_of_swaps(  # noqa: PLR0913  (by name)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import exp, log
 
-from orderengine.market.draws import Draws
 from orderengine.market.drawn import DrawnPools, draw_pools
+from orderengine.market.draws import Draws
 from orderengine.model.order import Mode
 from orderengine.pools import RaydiumCpmmPool
 from orderengine.routing.request import Request

@@ -61,12 +61,12 @@ def unit_of(request: Request) -> float:
 
 
 def test_drawn_routes_are_what_pools_pay_and_reach_their_bound() -> None:
-    """2,000 orders of all sizes over pools of all venues: to the unit, and proven.
+    """10,000 orders of all sizes over pools of all venues: to the unit, and proven.
 
     Within two units of the coarser token a leg and a tick or bin crossed, for DLMM rounds both the
     input and the fee of each bin up; or 10^-10 of the whole, where that is more.
     """
-    for request in drawn_requests(200, 10):
+    for request in drawn_requests(1_000, 10):
         route = split(request)
         amount_in, amount_out, crossed = executed(request, route)
         assert (amount_in, amount_out) == (route.amount_in, route.amount_out)
@@ -116,7 +116,7 @@ def test_no_transfer_between_pools_pays_more_than_rounding() -> None:
 
 @given(
     reserves=st.lists(st.integers(10**6, 10**15), min_size=2, max_size=6),
-    ratio=st.integers(1, 10**6),
+    ratio=st.integers(1, 10**4),
     share=st.floats(1e-6, 1.0),
 )
 def test_pools_of_one_price_are_one_pool(reserves: list[int], ratio: int, share: float) -> None:
@@ -192,7 +192,7 @@ def test_what_cannot_be_routed_says_what_was_missing() -> None:
     with pytest.raises(InsufficientLiquidity) as taken:
         ask(U64_MAX)
     assert taken.value.required == U64_MAX
-    assert U64_MAX - 10**12 - 4_096 <= taken.value.available <= U64_MAX - 10**12
+    assert U64_MAX - 10**12 - 10**9 <= taken.value.available <= U64_MAX - 10**12
     with pytest.raises(AmountTooSmall) as dust:
         ask(3)
     assert dust.value.available == 3
