@@ -20,6 +20,7 @@ from orderengine.model.tokens import Token, token
 if TYPE_CHECKING:
     from orderengine.study.live import Client
     from orderengine.study.result import Result
+    from orderengine.study.routes import route
     from orderengine.study.run import scenario, simulate
     from orderengine.study.scenario import Scenario
 
@@ -45,6 +46,7 @@ __all__ = [
     "fold",
     "format_amount",
     "parse_amount",
+    "route",
     "scenario",
     "simulate",
     "token",
@@ -54,6 +56,7 @@ _LAZY = {
     "Client": "orderengine.study.live",
     "Result": "orderengine.study.result",
     "Scenario": "orderengine.study.scenario",
+    "route": "orderengine.study.routes",
     "scenario": "orderengine.study.run",
     "simulate": "orderengine.study.run",
 }

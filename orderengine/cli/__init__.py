@@ -10,7 +10,7 @@ from __future__ import annotations
 import rich_click as click
 
 from orderengine import __version__
-from orderengine.cli import pools, serving, studies, verifying
+from orderengine.cli import pools, routing, serving, studies, verifying
 from orderengine.cli.shared import OneLine
 
 __all__ = ["main"]
@@ -22,5 +22,11 @@ def main() -> None:
     """Route and execute token-swap orders over Solana DEX pools: studies and a service."""
 
 
-for _command in (*serving.COMMANDS, *studies.COMMANDS, *pools.COMMANDS, *verifying.COMMANDS):
+for _command in (
+    *serving.COMMANDS,
+    *studies.COMMANDS,
+    *pools.COMMANDS,
+    *routing.COMMANDS,
+    *verifying.COMMANDS,
+):
     main.add_command(_command)

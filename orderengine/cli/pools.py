@@ -8,21 +8,17 @@ from typing import TYPE_CHECKING
 import msgspec
 import rich_click as click
 
-from orderengine.cli.shared import SOLANA, require_extra
-from orderengine.errors import InvalidAmount, InvalidData, UnknownToken
-from orderengine.model.amounts import format_amount, parse_amount
-from orderengine.model.instants import rfc3339
-from orderengine.model.tokens import token
+from orderengine.cli.shared import SOLANA, date_of, require_extra
+from orderengine.errors import InvalidData
 from orderengine.pools import Direction, Pool, Swap, tokens_of
-from orderengine.pools.units import shown_price, symbol_of
+from orderengine.pools.snapshot import SECONDS_END
+from orderengine.pools.units import base_units, shown_amount, shown_price, symbol_of
 
 if TYPE_CHECKING:
     from orderengine.pools.snapshot import Snapshot
     from orderengine.venues.snapshots import LeftOut
 
 __all__ = ["COMMANDS"]
-
-_YEAR_2200_S = 7_258_118_400
 
 
 @click.command()
@@ -86,7 +82,7 @@ def snapshot(
         part.write_bytes(data)
     count = f"{len(taken.pools)} pool{'s' * (len(taken.pools) != 1)}"
     slot = f"slot {taken.slot}" if taken.slot else "slot not known"
-    click.echo(f"{count}, {len(left_out)} left out; {slot}, {_date(taken.time_s)}; {out}")
+    click.echo(f"{count}, {len(left_out)} left out; {slot}, {date_of(taken.time_s)}; {out}")
 
 
 def _over_rpc(url: str, pools: tuple[str, ...], reach: int) -> Snapshot:
@@ -132,7 +128,7 @@ def _progress(said: str) -> None:
     "--at",
     "at_s",
     metavar="UNIX_SECONDS",
-    type=click.IntRange(0, _YEAR_2200_S),
+    type=click.IntRange(0, SECONDS_END),
     help="When; dynamic fees depend on it. Default: the snapshot's time.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
@@ -155,7 +151,7 @@ def quote(  # noqa: PLR0913, PLR0917  (one argument a flag)
         raise InvalidData(file, f"no pool {address}", f"one of its pools ({known})")
     direction = _direction(pool, sell)
     sold, bought = tokens_of(pool, direction)
-    number = _base_units(amount, bought if exact_out else sold)
+    number = base_units(amount, bought if exact_out else sold)
     now_s = held.time_s if at_s is None else at_s
     do = pool.swap_exact_out if exact_out else pool.swap_exact_in
     swap = do(direction, number, now_s)
@@ -165,10 +161,10 @@ def quote(  # noqa: PLR0913, PLR0917  (one argument a flag)
         more = {"end_price": price, "end_price_unit": unit, "crossed": swap.crossed, "at_s": now_s}
         click.echo(msgspec.json.encode(figures | more))
         return
-    click.echo(f"{pool.venue} {pool.address}, {_date(now_s)}")
+    click.echo(f"{pool.venue} {pool.address}, {date_of(now_s)}")
     for label, text in (
-        ("sell", _amount(swap.amount_in, sold)),
-        ("receive", _amount(swap.amount_out, bought)),
+        ("sell", shown_amount(swap.amount_in, sold)),
+        ("receive", shown_amount(swap.amount_out, bought)),
         ("fee", _fee(swap, sold, bought)),
         ("end price", f"{price} {unit}"),
         ("crossed", f"{swap.crossed} ticks or bins"),
@@ -198,9 +194,9 @@ def _fee(swap: Swap, sold: str, bought: str) -> str:
     """Return the fees by the token that they are charged in, and which side of the swap that is."""
     parts = []
     if swap.fee_in or not swap.fee_out:
-        parts.append(f"{_amount(swap.fee_in, sold)}, part of what is sold")
+        parts.append(f"{shown_amount(swap.fee_in, sold)}, part of what is sold")
     if swap.fee_out:
-        parts.append(f"{_amount(swap.fee_out, bought)}, taken before what is received")
+        parts.append(f"{shown_amount(swap.fee_out, bought)}, taken before what is received")
     return "; ".join(parts)
 
 
@@ -216,27 +212,6 @@ def _direction(pool: Pool, sell: str) -> Direction:
         for name in (pool.token_a, pool.token_b)
     )
     raise InvalidData("--sell", repr(sell), f"a token of pool {pool.address}, {pair}")
-
-
-def _base_units(text: str, name: str) -> int:
-    try:
-        return parse_amount(text, token(name).symbol)
-    except UnknownToken:
-        if text.strip().isascii() and text.strip().isdigit():
-            return parse_amount(text)
-        expected = f"base units, because {name} is not built in"
-        raise InvalidAmount("amount", text, expected) from None
-
-
-def _amount(base_units: int, name: str) -> str:
-    try:
-        return f"{format_amount(base_units, name)} ({base_units})"
-    except UnknownToken:
-        return f"{base_units} base units of {name}"
-
-
-def _date(time_s: int) -> str:
-    return f"{rfc3339(time_s * 10**9)[:19]}Z" if time_s else "time not known"
 
 
 COMMANDS = (snapshot, quote)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from orderengine.errors import InvalidData, InvariantViolated, OrderEngineError
+from orderengine.model.instants import rfc3339
 
 if TYPE_CHECKING:
     from orderengine.study.scenario import Scenario
@@ -22,6 +23,7 @@ __all__ = [
     "SOLANA",
     "STUDY",
     "OneLine",
+    "date_of",
     "found_scenario",
     "lines_of",
     "require_extra",
@@ -97,6 +99,11 @@ def lines_of(file: str) -> Iterator[bytes]:
     if not lines:
         raise InvalidData(file, "no lines", "one case a line")
     yield from lines
+
+
+def date_of(time_s: int) -> str:
+    """Return Unix seconds as people read them; 0 is not known."""
+    return f"{rfc3339(time_s * 10**9)[:19]}Z" if time_s else "time not known"
 
 
 def require_extra(extra: str, *modules: str) -> None:

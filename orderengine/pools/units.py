@@ -1,14 +1,15 @@
-"""Turn pools' prices into what people read: shown units of token B for one shown unit of A."""
+"""Turn prices and amounts into what people read, and back: shown units where they are known."""
 
 from __future__ import annotations
 
 from decimal import ROUND_FLOOR, Context, Decimal
 
-from orderengine.errors import UnknownToken
+from orderengine.errors import InvalidAmount, UnknownToken
+from orderengine.model.amounts import format_amount, parse_amount
 from orderengine.model.tokens import token
 from orderengine.pools.base import Pool
 
-__all__ = ["shown_price", "symbol_of"]
+__all__ = ["base_units", "shown_amount", "shown_price", "symbol_of"]
 
 _DIGITS = Context(prec=18, rounding=ROUND_FLOOR)
 
@@ -36,3 +37,26 @@ def shown_price(pool: Pool, price_x64: int) -> tuple[str, str]:
     price = _DIGITS.create_decimal(Decimal(price_x64 * 5**64).scaleb(shift - 64, Context(prec=500)))
     text = format(price, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text, unit
+
+
+def base_units(text: str, name: str) -> int:
+    """Return what people write ("1.5SOL", "1500000000") in base units of a token.
+
+    Raises:
+        InvalidAmount: no amount of this token; of one that is not built in, no whole number.
+    """
+    try:
+        return parse_amount(text, token(name).symbol)
+    except UnknownToken:
+        if text.strip().isascii() and text.strip().isdigit():
+            return parse_amount(text)
+        expected = f"base units, because {name} is not built in"
+        raise InvalidAmount("amount", text, expected) from None
+
+
+def shown_amount(amount: int, name: str) -> str:
+    """Return an amount for people: ``1.5 SOL (1500000000)``, or base units of a token unknown."""
+    try:
+        return f"{format_amount(amount, name)} ({amount})"
+    except UnknownToken:
+        return f"{amount} base units of {name}"

@@ -1,0 +1,116 @@
+"""Ask for a route from a notebook: over a snapshot's pools, or any pools at hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+
+from orderengine.errors import InvalidRequest
+from orderengine.model.order import Mode, Route
+from orderengine.pools import Pool
+from orderengine.pools.snapshot import Snapshot
+from orderengine.pools.units import base_units, symbol_of
+from orderengine.routing.request import Costs, Request, Terms
+from orderengine.routing.strategies import STRATEGIES
+from orderengine.routing.view import MarketView
+from orderengine.storage.snapshots import read_snapshot
+
+__all__ = ["Market", "route", "view_of"]
+
+Market = MarketView | Snapshot | Iterable[Pool] | str | os.PathLike[str]
+"""What routes can be computed from; a string is the path of a snapshot file."""
+
+
+def route(  # noqa: PLR0913  (each by name)
+    market: Market,
+    sell: str,
+    buy: str,
+    amount: int | str,
+    *,
+    exact_out: bool = False,
+    strategy: str = "split",
+    pools: Sequence[str] = (),
+    at_s: int | None = None,
+    max_legs: int | None = None,
+    unit_price: int | None = None,
+    cycles: bool = False,
+) -> Route:
+    """Return the route of an order: legs in integers that the pools pay, and how good it can be.
+
+    Args:
+        market: pools, a snapshot or the path of one; a ``MarketView`` keeps what it has computed
+            for the next question.
+        sell: symbol or mint of the token paid.
+        buy: of the token received.
+        amount: base units, or as people write it ("1.5SOL"): of ``sell``, or with ``exact_out`` of
+            ``buy``.
+        exact_out: fix what is received.
+        strategy: a name in ``orderengine.routing.strategies.STRATEGIES``.
+        pools: addresses of the only pools to use; all if empty.
+        at_s: Unix seconds at which dynamic fees are computed; None for the market's own time.
+        max_legs: at most so many legs.
+        unit_price: what a compute unit costs, in micro-lamports: then a leg must earn its fee, and
+            all legs fit one transaction.
+        cycles: of strategy ``network``: trade in circles where that pays.
+
+    Raises:
+        InvalidRequest: an argument is wrong, for example a token that no pool has.
+        Rejected: there is no such route: no pool leads there, or none is deep enough; the error
+            has the amounts required and available.
+    """
+    chosen = STRATEGIES.get(strategy)
+    if chosen is None:
+        known = ", ".join(STRATEGIES)
+        raise InvalidRequest(f"strategy must be one of {known}, was {strategy!r}")
+    view = view_of(market, pools=pools, at_s=at_s)
+    mode = Mode.EXACT_OUT if exact_out else Mode.EXACT_IN
+    fixed, varies = (buy, sell) if exact_out else (sell, buy)
+    number = base_units(amount, fixed) if isinstance(amount, str) else amount
+    terms = Terms(
+        costs=None if unit_price is None else _costs(view, symbol_of(varies), unit_price),
+        is_one_transaction=unit_price is not None,
+        legs_max=max_legs,
+        may_cycle=cycles,
+    )
+    return chosen.route(
+        Request(view=view, sell=sell, buy=buy, amount=number, mode=mode, terms=terms)
+    )
+
+
+def view_of(market: Market, *, pools: Sequence[str] = (), at_s: int | None = None) -> MarketView:
+    """Return what routes are computed from.
+
+    Raises:
+        InvalidRequest: an address that no pool has.
+        InvalidData: the file is no snapshot.
+    """
+    if isinstance(market, str | os.PathLike):
+        market = read_snapshot(market)
+    slot, now_s = 0, 0
+    if isinstance(market, MarketView):
+        if not pools and at_s in (None, market.now_s):
+            return market
+        slot, now_s, held = market.slot, market.now_s, list(market.pools.values())
+    elif isinstance(market, Snapshot):
+        slot, now_s, held = market.slot, market.time_s, list(market.pools)
+    else:
+        held = list(market)
+    if pools:
+        known = {pool.address: pool for pool in held}
+        for address in pools:
+            if address not in known:
+                raise InvalidRequest(f"the market has no pool {address}, it has {', '.join(known)}")
+        held = [known[address] for address in dict.fromkeys(pools)]
+    return MarketView(held, slot=slot, now_s=now_s if at_s is None else at_s)
+
+
+def _costs(view: MarketView, varies: str, unit_price: int) -> Costs:
+    """Return the network's charges, at the price of SOL in the market's own pools."""
+    if unit_price < 0:
+        raise InvalidRequest(f"unit_price must be at least 0 micro-lamports, was {unit_price}")
+    if varies == "SOL":
+        return Costs(unit_price=unit_price, lamport_price_x64=2**64)
+    starts = view.book("SOL", varies).columns.starts
+    if not starts:
+        raise InvalidRequest(f"no pool of the market says what SOL is worth in {varies}")
+    return Costs(unit_price=unit_price, lamport_price_x64=int(2.0**64 / starts[0] ** 2))
