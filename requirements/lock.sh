@@ -14,7 +14,7 @@ lock all.txt --all-extras --group build --group dev --group lab \
 lock study.txt --extra study --group build --constraint requirements/all.txt
 lock solana.txt --extra solana --group build --constraint requirements/all.txt
 lock service.txt --extra service --extra client --group build --constraint requirements/all.txt
-lock dev.txt --extra study --extra service --extra client --extra solana --group build --group dev --constraint requirements/all.txt
-lock lab.txt --extra study --extra service --extra client --extra solana --group build --group lab --constraint requirements/all.txt
+lock dev.txt --extra study --extra service --extra client --extra solana --extra fast --group build --group dev --constraint requirements/all.txt
+lock lab.txt --extra study --extra service --extra client --extra solana --extra fast --group build --group lab --constraint requirements/all.txt
 lock conformance.txt --group build --group conformance --constraint requirements/all.txt
-lock bench.txt --extra study --extra service --extra client --extra solana --group build --group dev --group bench --constraint requirements/all.txt
+lock bench.txt --extra study --extra service --extra client --extra solana --extra fast --group build --group dev --group bench --constraint requirements/all.txt
