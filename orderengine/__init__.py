@@ -20,7 +20,7 @@ from orderengine.model.tokens import Token, token
 if TYPE_CHECKING:
     from orderengine.study.live import Client
     from orderengine.study.result import Result
-    from orderengine.study.routes import route
+    from orderengine.study.routes import market_view, route
     from orderengine.study.run import scenario, simulate
     from orderengine.study.scenario import Scenario
 
@@ -45,6 +45,7 @@ __all__ = [
     "errors",
     "fold",
     "format_amount",
+    "market_view",
     "parse_amount",
     "route",
     "scenario",
@@ -56,6 +57,7 @@ _LAZY = {
     "Client": "orderengine.study.live",
     "Result": "orderengine.study.result",
     "Scenario": "orderengine.study.scenario",
+    "market_view": "orderengine.study.routes",
     "route": "orderengine.study.routes",
     "scenario": "orderengine.study.run",
     "simulate": "orderengine.study.run",

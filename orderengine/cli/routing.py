@@ -69,10 +69,10 @@ def route(  # noqa: PLR0913, PLR0917  (one argument a flag)
 ) -> None:
     """Find the route of an order over a snapshot's pools, with a bound on what any could pay."""
     from orderengine.routing.strategies import STRATEGIES  # noqa: PLC0415  (only this command)
+    from orderengine.study.routes import market_view  # noqa: PLC0415
     from orderengine.study.routes import route as ask  # noqa: PLC0415
-    from orderengine.study.routes import view_of  # noqa: PLC0415
 
-    view = view_of(file, pools=pools, at_s=at_s)
+    view = market_view(file, pools=pools, at_s=at_s)
 
     def routed(name: str) -> Route:
         return ask(

@@ -14,15 +14,18 @@ from orderengine.routing.request import Costs, Request, Terms
 from orderengine.routing.strategies import STRATEGIES
 from orderengine.routing.view import MarketView
 from orderengine.storage.snapshots import read_snapshot
+from orderengine.study.scenario import Scenario
+from orderengine.study.wiring import build_world
 
-__all__ = ["Market", "route", "view_of"]
+__all__ = ["Market", "market_view", "route"]
 
-Market = MarketView | Snapshot | Iterable[Pool] | str | os.PathLike[str]
-"""What routes can be computed from; a string is the path of a snapshot file."""
+Market = MarketView | Snapshot | Scenario | Iterable[Pool] | str | os.PathLike[str]
+"""What routes can be computed from: of a scenario the pools as they open; a string is the path of a
+snapshot file."""
 
 
 def route(  # noqa: PLR0913  (each by name)
-    market: Market,
+    of: Market,
     sell: str,
     buy: str,
     amount: int | str,
@@ -38,8 +41,8 @@ def route(  # noqa: PLR0913  (each by name)
     """Return the route of an order: legs in integers that the pools pay, and how good it can be.
 
     Args:
-        market: pools, a snapshot or the path of one; a ``MarketView`` keeps what it has computed
-            for the next question.
+        of: pools, a snapshot or the path of one, a scenario; a ``MarketView`` keeps what it
+            has computed for the next question (``oe.market_view(...)`` makes one).
         sell: symbol or mint of the token paid.
         buy: of the token received.
         amount: base units, or as people write it ("1.5SOL"): of ``sell``, or with ``exact_out`` of
@@ -62,7 +65,7 @@ def route(  # noqa: PLR0913  (each by name)
     if chosen is None:
         known = ", ".join(STRATEGIES)
         raise InvalidRequest(f"strategy must be one of {known}, was {strategy!r}")
-    view = view_of(market, pools=pools, at_s=at_s)
+    view = market_view(of, pools=pools, at_s=at_s)
     mode = Mode.EXACT_OUT if exact_out else Mode.EXACT_IN
     fixed, varies = (buy, sell) if exact_out else (sell, buy)
     number = base_units(amount, fixed) if isinstance(amount, str) else amount
@@ -77,31 +80,45 @@ def route(  # noqa: PLR0913  (each by name)
     )
 
 
-def view_of(market: Market, *, pools: Sequence[str] = (), at_s: int | None = None) -> MarketView:
-    """Return what routes are computed from.
+def market_view(
+    of: Market, *, pools: Sequence[str] = (), at_s: int | None = None, is_compiled: bool = False
+) -> MarketView:
+    """Return what routes are computed from, to be asked many times.
+
+    Args:
+        of: pools, a snapshot or the path of one, a scenario.
+        pools: addresses of the only pools to use; all if empty.
+        at_s: Unix seconds at which dynamic fees are computed; None for the market's own time.
+        is_compiled: compute with compiled kernels (the extra ``fast``); the first route then takes
+            a second or so.
 
     Raises:
         InvalidRequest: an address that no pool has.
         InvalidData: the file is no snapshot.
     """
-    if isinstance(market, str | os.PathLike):
-        market = read_snapshot(market)
+    if isinstance(of, str | os.PathLike):
+        of = read_snapshot(of)
     slot, now_s = 0, 0
-    if isinstance(market, MarketView):
-        if not pools and at_s in (None, market.now_s):
-            return market
-        slot, now_s, held = market.slot, market.now_s, list(market.pools.values())
-    elif isinstance(market, Snapshot):
-        slot, now_s, held = market.slot, market.time_s, list(market.pools)
+    if isinstance(of, MarketView):
+        if not pools and at_s in (None, of.now_s) and is_compiled in (False, of.is_compiled):
+            return of
+        slot, now_s, held = of.slot, of.now_s, list(of.pools.values())
+    elif isinstance(of, Snapshot):
+        slot, now_s, held = of.slot, of.time_s, list(of.pools)
+    elif isinstance(of, Scenario):
+        world = build_world(of)
+        now_s, held = world.start_ns // 1_000_000_000, list(world.pools.values())
     else:
-        held = list(market)
+        held = list(of)
     if pools:
         known = {pool.address: pool for pool in held}
         for address in pools:
             if address not in known:
                 raise InvalidRequest(f"the market has no pool {address}, it has {', '.join(known)}")
         held = [known[address] for address in dict.fromkeys(pools)]
-    return MarketView(held, slot=slot, now_s=now_s if at_s is None else at_s)
+    return MarketView(
+        held, slot=slot, now_s=now_s if at_s is None else at_s, is_compiled=is_compiled
+    )
 
 
 def _costs(view: MarketView, varies: str, unit_price: int) -> Costs:
