@@ -10,13 +10,15 @@ from collections.abc import Callable, Sequence
 
 from orderengine.model.order import Route
 from orderengine.pools import Swap
+from orderengine.routing.book import Book
+from orderengine.routing.costs import network_cost
 from orderengine.routing.ladder import Ladder
 from orderengine.routing.parallel import book_of, parallel_route
 from orderengine.routing.polish import try_input, try_output
 from orderengine.routing.request import Request
 from orderengine.routing.result import LegSwap
 
-__all__ = ["best", "greedy", "grid"]
+__all__ = ["best", "best_swap", "greedy", "grid"]
 
 _GRID_STEPS = 20
 """Steps of 5 %."""
@@ -27,17 +29,30 @@ _Try = Callable[[Ladder, int, int], Swap | None]
 def best(request: Request) -> Route:
     """Return the route over the one pool that pays most, or takes least; the first of equals.
 
+    Where a leg costs something, that is counted.
+
     Raises:
         NoRoute, InsufficientLiquidity, AmountTooSmall: as ``split``.
     """
-    book = book_of(request)
-    swap_of, is_better = _side(request)
+    return _route(request, best_swap(request, book_of(request)))
+
+
+def best_swap(request: Request, book: Book) -> list[LegSwap]:
+    """Return the one swap that nets most, the first of equals; none if no pool can do it all."""
+    swap_of, _ = _side(request)
+    costs = request.terms.costs
     chosen: LegSwap | None = None
+    most = 0
     for ladder in book.ladders:
         swap = swap_of(ladder, request.amount, request.view.now_s)
-        if swap is not None and (chosen is None or is_better(swap, chosen[1])):
-            chosen = ladder, swap
-    return _route(request, [] if chosen is None else [chosen])
+        if swap is None:
+            continue
+        net = _worth(request, swap)
+        if costs is not None:
+            net -= network_cost(costs, [ladder.pool.venue])
+        if chosen is None or net > most:
+            chosen, most = (ladder, swap), net
+    return [] if chosen is None else [chosen]
 
 
 def greedy(steps: int) -> Callable[[Request], Route]:

@@ -10,14 +10,13 @@ Routing for Constant Function Market Makers" (2022), for pools that share two to
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
 from orderengine.routing import kernels
 from orderengine.routing.fast import compiled
 from orderengine.routing.ladder import Ladder
-from orderengine.routing.sweep import Columns, merge
+from orderengine.routing.sweep import Columns, input_of, merge, output_of
 
 __all__ = ["Book"]
 
@@ -32,10 +31,11 @@ class Book:
             sooner.
     """
 
-    __slots__ = ("_columns", "_kernels", "_new", "_pools", "columns", "ladders")
+    __slots__ = ("_columns", "_kernels", "_new", "columns", "curves", "is_compiled", "ladders")
 
     def __init__(self, ladders: Sequence[Ladder], *, is_compiled: bool = False) -> None:
         self.ladders = tuple(ladder for ladder in ladders if ladder.columns.starts)
+        self.is_compiled = is_compiled
         curves = [ladder.columns for ladder in self.ladders]
         self.columns: Columns = merge(curves)
         offsets = [0]
@@ -53,7 +53,8 @@ class Book:
             as_sequence([number for columns in curves for number in columns[at]])
             for at in range(len(self.columns))
         ]
-        self._pools = [*pools, as_sequence(offsets)]
+        self.curves = (*pools, as_sequence(offsets))
+        """The pools' columns one after another, and where each pool's begin: for kernels."""
 
     @property
     def amount_in_max(self) -> float:
@@ -71,7 +72,7 @@ class Book:
         The amount, in base units, must be above 0 and at most ``amount_in_max``.
         """
         starts, _, liquidity, inputs, _ = self._columns
-        pool_starts, pool_ends, pool_liquidity, pool_inputs, _, offsets = self._pools
+        pool_starts, pool_ends, pool_liquidity, pool_inputs, _, offsets = self.curves
         shares = self._new(len(self.ladders))
         s = self._kernels.share_input(
             starts,
@@ -90,7 +91,7 @@ class Book:
     def share_output(self, amount_out: float) -> tuple[Sequence[float], float]:
         """Return each pool's part of an output, and s; above 0 and at most ``amount_out_max``."""
         starts, _, liquidity, _, outputs = self._columns
-        pool_starts, pool_ends, pool_liquidity, _, pool_outputs, offsets = self._pools
+        pool_starts, pool_ends, pool_liquidity, _, pool_outputs, offsets = self.curves
         shares = self._new(len(self.ladders))
         s = self._kernels.share_output(
             starts,
@@ -116,7 +117,7 @@ class Book:
             Shares, n rows with a number a ladder; and what is paid for each, n numbers.
         """
         starts, _, liquidity, inputs, outputs = self._columns
-        pool_starts, pool_ends, pool_liquidity, pool_inputs, _, offsets = self._pools
+        pool_starts, pool_ends, pool_liquidity, pool_inputs, _, offsets = self.curves
         shares = self._new((len(amounts_in), len(self.ladders)))
         paid = self._new(len(amounts_in))
         self._kernels.share_inputs(
@@ -138,7 +139,7 @@ class Book:
     def share_outputs(self, amounts_out: Any) -> tuple[Any, Any]:  # noqa: ANN401  (as above)
         """Share many outputs, as ``share_inputs``; the second result is what each takes."""
         starts, _, liquidity, inputs, outputs = self._columns
-        pool_starts, pool_ends, pool_liquidity, _, pool_outputs, offsets = self._pools
+        pool_starts, pool_ends, pool_liquidity, _, pool_outputs, offsets = self.curves
         shares = self._new((len(amounts_out), len(self.ladders)))
         taken = self._new(len(amounts_out))
         self._kernels.share_outputs(
@@ -159,24 +160,11 @@ class Book:
 
     def output_of(self, amount_in: float) -> float:
         """Return the most that the pools pay together for an input: no split pays more."""
-        starts, _, liquidity, inputs, outputs = self.columns
-        if amount_in >= inputs[-1]:
-            return outputs[-1]
-        k = max(bisect_left(inputs, amount_in) - 1, 0)
-        rest, s = amount_in - inputs[k], starts[k]
-        if not liquidity[k]:
-            return outputs[k] + rest / (s * s)
-        return outputs[k] + rest / (s * (s + rest / liquidity[k]))
+        return output_of(self.columns, amount_in)
 
     def input_of(self, amount_out: float) -> float:
-        """Return the least that the pools together take for an output below ``amount_out_max``."""
-        starts, _, liquidity, inputs, outputs = self.columns
-        k = max(bisect_left(outputs, amount_out) - 1, 0)
-        rest, s = amount_out - outputs[k], starts[k]
-        if not liquidity[k]:
-            return inputs[k] + rest * s * s
-        rest *= s
-        return inputs[k] + liquidity[k] * rest * s / (liquidity[k] - rest)
+        """Return the least that the pools together take for an output they can pay."""
+        return input_of(self.columns, amount_out)
 
 
 def _zeros(shape: int | tuple[int, int]) -> list[float] | list[list[float]]:

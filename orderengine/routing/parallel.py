@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from orderengine.errors import AmountTooSmall, InsufficientLiquidity, NoRoute
 from orderengine.model.order import Route
 from orderengine.routing.book import Book
+from orderengine.routing.costs import network_cost
 from orderengine.routing.polish import try_output
 from orderengine.routing.request import Request
 from orderengine.routing.result import (
@@ -47,6 +48,7 @@ def parallel_route(
     swaps: Sequence[LegSwap],
     last_s: float,
     why: str = "its part would pay nothing",
+    net_most: float | None = None,
 ) -> Route:
     """Return the route of swaps that stand side by side.
 
@@ -56,6 +58,8 @@ def parallel_route(
         swaps: the legs.
         last_s: 1 / sqrt(price) of the last unit; pools that begin beyond it are worse.
         why: what is said of other pools that have no leg.
+        net_most: what no route within the request's terms nets more than, in real numbers: what is
+            received less the cost, or minus what is paid with the cost; None if not known.
 
     Raises:
         InsufficientLiquidity: there is no leg.
@@ -63,21 +67,37 @@ def parallel_route(
     """
     if not swaps:
         raise refusal(request, book)
-    view = request.view
+    view, costs = request.view, request.terms.costs
+    cost = None
+    if costs is not None:
+        cost = network_cost(costs, [ladder.pool.venue for ladder, _ in swaps])
     if request.is_exact_in:
         bound = bound_above(book.output_of(float(request.amount)))
     else:
         bound = bound_below(book.input_of(float(request.amount)))
     asked = [view.ladder(*entry) for entry in view.between(request.sell, request.buy)]
     used = {ladder.pool.address for ladder, _ in swaps}
+    amount_in = sum([swap.amount_in for _, swap in swaps])
+    amount_out = sum([swap.amount_out for _, swap in swaps])
+    net_bound = None
+    if net_most is not None:
+        # What was reached is possible, and no cost is below nothing.
+        if request.is_exact_in:
+            most = min(bound_above(net_most, bound), bound)
+            net_bound = max(most, amount_out - (cost or 0))
+        else:
+            least = max(bound_below(-net_most, bound), bound)
+            net_bound = min(least, amount_in + (cost or 0))
     return route_of_swaps(
         request,
         swaps,
-        amount_in=sum([swap.amount_in for _, swap in swaps]),
-        amount_out=sum([swap.amount_out for _, swap in swaps]),
+        amount_in=amount_in,
+        amount_out=amount_out,
         bound=bound,
         first_price=book.columns.starts[0] ** -2,
         left_out=left_out(asked, used, last_s, why),
+        network_cost=cost,
+        net_bound=net_bound,
     )
 
 

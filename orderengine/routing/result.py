@@ -21,14 +21,17 @@ _PRECISION = 4e-12
 in five, is exact to 11 or 12, and so are sums over pieces."""
 
 
-def bound_above(value: float) -> int:
-    """Return an integer that a computed maximum is not above, as sharp as doubles allow."""
-    return floor(value * (1 + _PRECISION))
+def bound_above(value: float, gross: float = 0.0) -> int:
+    """Return an integer that a computed maximum is not above, as sharp as doubles allow.
+
+    ``gross`` is what the value is a difference of, where that is larger.
+    """
+    return floor(value + max(value, gross) * _PRECISION)
 
 
-def bound_below(value: float) -> int:
-    """Return an integer that a computed minimum is not below."""
-    return ceil(value * (1 - _PRECISION))
+def bound_below(value: float, gross: float = 0.0) -> int:
+    """Return an integer that a computed minimum is not below; as ``bound_above``."""
+    return ceil(value - max(value, gross) * _PRECISION)
 
 
 def floor_of(value: float) -> int:

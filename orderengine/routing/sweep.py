@@ -6,11 +6,12 @@ the liquidities add up to that of one piece of the merged curve; a bin is a step
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple
 
-__all__ = ["Columns", "merge"]
+__all__ = ["Columns", "input_of", "merge", "output_of"]
 
 
 class Columns(NamedTuple):
@@ -77,3 +78,26 @@ def merge(curves: Sequence[Columns]) -> Columns:
         inputs.append(inf)
         outputs.append(total_out + total / s)
     return Columns(starts, ends, sums, inputs, outputs)
+
+
+def output_of(columns: Columns, amount_in: float) -> float:
+    """Return what a curve pays for an input; all that it holds, for more than it takes."""
+    starts, _, liquidity, inputs, outputs = columns
+    if amount_in >= inputs[-1]:
+        return outputs[-1]
+    k = max(bisect_left(inputs, amount_in) - 1, 0)
+    rest, s = amount_in - inputs[k], starts[k]
+    if not liquidity[k]:
+        return outputs[k] + rest / (s * s)
+    return outputs[k] + rest / (s * (s + rest / liquidity[k]))
+
+
+def input_of(columns: Columns, amount_out: float) -> float:
+    """Return what a curve takes for an output that it can pay."""
+    starts, _, liquidity, inputs, outputs = columns
+    k = max(bisect_left(outputs, amount_out) - 1, 0)
+    rest, s = amount_out - outputs[k], starts[k]
+    if not liquidity[k]:
+        return inputs[k] + rest * s * s
+    rest *= s
+    return inputs[k] + liquidity[k] * rest * s / (liquidity[k] - rest)
