@@ -111,7 +111,9 @@ gaps.group_by("strategy", maintain_order=True).agg(
 )
 
 # %%
-alt.Chart(gaps.filter(pl.col("strategy") != "split")).mark_boxplot(extent="min-max", size=22).encode(
+alt.Chart(gaps.filter(pl.col("strategy") != "split")).mark_boxplot(
+    extent="min-max", size=22
+).encode(
     x=alt.X("bps:Q", scale=alt.Scale(type="symlog", constant=0.001), title="gap to the bound, bps"),
     y=alt.Y("strategy:N", title=None),
     row=alt.Row("size:N", title=None, sort=["10SOL", "100SOL", "1000SOL", "10000SOL"]),
@@ -129,9 +131,7 @@ rows = []
 for unit_price in (0, 1_000_000, 10_000_000, 100_000_000):
     for size in ("10SOL", "100SOL", "1000SOL", "10000SOL"):
         found = oe.route(market, "SOL", "USDC", size, unit_price=unit_price)
-        rows.append(
-            {"micro-lamports a unit": unit_price, "size": size, "legs": len(found.legs)}
-        )
+        rows.append({"micro-lamports a unit": unit_price, "size": size, "legs": len(found.legs)})
 pl.DataFrame(rows).pivot("size", index="micro-lamports a unit", values="legs")
 
 # %%

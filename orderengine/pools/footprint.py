@@ -101,6 +101,9 @@ BASE = Room(
 """What a transaction takes before its first leg; its compute-budget calls, 150 units each, are
 within the 15 % that legs ask for above their use."""
 
+_TOKEN = Room(2, _KEY + _INDEXED, 0)
+"""What a third token takes: the user's account of it, and its mint."""
+
 _CONSTANT_PRODUCT = 161_000
 _CONCENTRATED = 195_500
 
@@ -146,17 +149,20 @@ def footprint_of(venue: str) -> Footprint:
     return found
 
 
-def room_of(venues: Sequence[str]) -> Room:
+def room_of(venues: Sequence[str], tokens: int = 2) -> Room:
     """Return what one transaction with a leg on each of these venues takes.
 
     Args:
         venues: one a leg, so a venue may stand more than once.
+        tokens: how many the legs swap; each one on the way needs an account of the user's and its
+            mint.
 
     Raises:
         InvalidData: as ``footprint_of``.
     """
     parts = [BASE, *(footprint_of(venue).leg for venue in venues)]
     parts += [footprint_of(venue).venue for venue in dict.fromkeys(venues)]
+    parts += [_TOKEN] * (tokens - 2)
     return Room(
         sum([part.accounts for part in parts]),
         sum([part.bytes for part in parts]),

@@ -1,13 +1,13 @@
-"""Say what the network charges for a route, in base units of the token that varies."""
+"""Say what the network charges for a route, and whether its legs fit one transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from orderengine.pools.footprint import footprint_of
-from orderengine.routing.request import Costs
+from orderengine.pools.footprint import LIMITS, footprint_of, room_of
+from orderengine.routing.request import Costs, Terms
 
-__all__ = ["leg_cost", "network_cost", "start_cost"]
+__all__ = ["fits", "leg_cost", "network_cost", "start_cost"]
 
 
 def network_cost(costs: Costs, venues: Iterable[str]) -> int:
@@ -39,3 +39,21 @@ def leg_cost(costs: Costs, venue: str) -> float:
     """
     micro_lamports = footprint_of(venue).compute_units * costs.unit_price
     return micro_lamports * costs.lamport_price_x64 / (1_000_000 * 2**64)
+
+
+def fits(terms: Terms, venues: Sequence[str], tokens: int = 2) -> bool:
+    """Return whether the terms allow a leg on each of these venues, over so many tokens in all.
+
+    Raises:
+        InvalidData: what a venue's swap takes is not known.
+    """
+    if terms.legs_max is not None and len(venues) > terms.legs_max:
+        return False
+    if not terms.is_one_transaction:
+        return True
+    room = room_of(venues, tokens)
+    return (
+        room.accounts <= LIMITS.accounts
+        and room.bytes <= LIMITS.bytes
+        and room.compute_units <= LIMITS.compute_units
+    )

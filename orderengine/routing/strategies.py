@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from orderengine.routing.baselines import best, greedy, grid
+from orderengine.routing.network.strategy import network
 from orderengine.routing.request import Strategy
 from orderengine.routing.split import split
 
@@ -13,6 +14,7 @@ __all__ = ["STRATEGIES"]
 _ALL = (
     Strategy("best", best, said="one pool, the one that pays most"),
     Strategy("split", split, said="all pools of the pair, the exact optimum"),
+    Strategy("network", network, said="all pools of all tokens on the way, by prices of tokens"),
     Strategy("greedy1", greedy(100), True, "steps of 1 %, each where it pays most just then"),
     Strategy("greedy5", greedy(20), True, "steps of 5 %, each where it pays most just then"),
     Strategy("grid", grid, True, "the best split into multiples of 5 %"),

@@ -1,0 +1,139 @@
+"""Price the tokens of a graph: the dual of routing an order through it, and a proof for any price.
+
+Whatever prices the tokens are given, no route can make more of an order than its amount at the sold
+token's price and each pool's best profit at these prices (Lagrange duality; source: G. Angeris,
+A. Evans, T. Chitra and S. Boyd, "Optimal Routing for Constant Function Market Makers", 2022). The
+prices for which that is least are the order's marginal prices, and what the pools trade at them is
+the optimal route. The search stops somewhere near; the bound holds where it stopped.
+
+Bins pay one price up to their end, so F has kinks. They are widened to narrow curves, narrower
+from stage to stage, each starting where the last one ended; the bound is that of the true bins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from orderengine.routing.fast import compiled
+from orderengine.routing.network import kernels
+from orderengine.routing.network.graph import Graph
+
+__all__ = ["Dual", "Solution"]
+
+_WIDTHS = (1e-3, 3e-5, 1e-6, 1e-8)
+"""Of s, to either side, in turn; the last is what the search may be off by where bins trade."""
+
+_ROOT_MIN = 1e-40
+"""Where circles pay for all of an order its prices have no end; so far doubles still hold them."""
+
+
+class Solution(Struct, frozen=True, eq=False):
+    """Hold prices and what is traded at them, in real numbers."""
+
+    value: float
+    """The most that any route makes: output, or minus the input; above the truth, never below."""
+    roots: Sequence[float]
+    """Square root of each token's price, in units of ``buy`` (of an exact output: ``sell``)."""
+    taken: Sequence[float]
+    """What each edge takes."""
+    paid: Sequence[float]
+    """What each edge pays."""
+    steps: int
+    """Newton steps that were made."""
+
+
+class Dual:
+    """Hold a graph as flat columns, to be solved for several sets of edges.
+
+    Args:
+        graph: tokens and edges.
+        amount: base units; of an exact output what is asked.
+        is_exact_in: which side ``amount`` is.
+        is_compiled: use compiled kernels (the extra ``fast``): the same doubles, sooner.
+    """
+
+    __slots__ = (
+        "_curves",
+        "_floats",
+        "_ints",
+        "_is_stepped",
+        "_kernels",
+        "_listed",
+        "_order",
+        "graph",
+    )
+
+    def __init__(
+        self, graph: Graph, amount: float, *, is_exact_in: bool, is_compiled: bool = False
+    ) -> None:
+        self.graph = graph
+        supply = [0.0] * len(graph.tokens)
+        supply[graph.sell if is_exact_in else graph.buy] = amount if is_exact_in else -amount
+        ground = graph.buy if is_exact_in else graph.sell
+        self._kernels: Any = kernels
+        self._floats: Any = list
+        self._ints: Any = list
+        self._listed: Any = list
+        if is_compiled:
+            import numpy as np  # noqa: PLC0415  (of the extra)
+
+            self._kernels = compiled(kernels.__name__)
+            self._floats = lambda numbers: np.array(numbers, dtype=np.float64)
+            self._ints = lambda numbers: np.array(numbers, dtype=np.int64)
+            self._listed = lambda numbers: numbers.tolist()
+        columns = [ladder.columns for ladder in graph.ladders]
+        offsets = [0]
+        for one in columns:
+            offsets.append(offsets[-1] + len(one.starts))
+        self._is_stepped = any(0.0 in one.liquidity for one in columns)
+        self._order = self._floats(supply), ground
+        self._curves: Any = (
+            self._ints(graph.tails),
+            self._ints(graph.heads),
+            self._ints(offsets),
+            *[
+                self._floats([number for one in columns for number in one[column]])
+                for column in range(5)
+            ],
+        )
+
+    def solve(self, edges: Sequence[int], roots: Sequence[float]) -> Solution:
+        """Return the best prices when only some edges may trade, found from ``roots`` on."""
+        count, tokens = len(self.graph.ladders), len(self.graph.tokens)
+        floats, ints, listed, kernels = self._floats, self._ints, self._listed, self._kernels
+        live = ints(edges)
+        at = floats([min(max(root, _ROOT_MIN), 1 / _ROOT_MIN) for root in roots])
+        flows = self._flows()
+        work = (
+            ints([0] * count),
+            *[floats([0.0] * size) for size in (tokens, tokens, tokens * tokens, tokens)],
+            *[ints([0] * tokens) for _ in range(4)],
+        )
+        if not self._is_stepped:
+            value, steps = kernels.minimise(self._curves, live, self._order, at, flows, work)
+            return Solution(value, listed(at), listed(flows[1]), listed(flows[2]), steps)
+        wide = [floats(column) for column in self._curves[3:6]]
+        curves = (*self._curves[:3], *wide, *self._curves[6:])
+        value, steps = self.value_at(live, at), 0
+        for width in _WIDTHS:
+            kernels.widen(self._curves, width, *wide)
+            steps += kernels.minimise(curves, live, self._order, at, flows, work)[1]
+            value = min(value, self.value_at(live, at))
+        return Solution(value, listed(at), listed(flows[1]), listed(flows[2]), steps)
+
+    def value_at(self, edges: Sequence[int], roots: Sequence[float]) -> float:
+        """Return F at any prices: no route over these edges makes more."""
+        floats, ints = self._floats, self._ints
+        active = ints([0] * len(self.graph.ladders))
+        traded: tuple[float, int] = self._kernels.trade(
+            self._curves, ints(edges), self._order[0], floats(roots), self._flows(), active
+        )
+        return traded[0]
+
+    def _flows(self) -> tuple[Any, ...]:
+        count, tokens = len(self.graph.ladders), len(self.graph.tokens)
+        columns = [self._floats([0.0] * size) for size in (tokens, count, count, count)]
+        return (*columns, self._ints(self._curves[2][:-1]))

@@ -1,0 +1,73 @@
+"""Check networks whose legs cost something, or must fit one transaction."""
+
+from __future__ import annotations
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from orderengine.errors import Rejected
+from orderengine.model.order import Mode
+from orderengine.pools.footprint import LIMITS, room_of
+from orderengine.routing.costs import network_cost
+from orderengine.routing.network.strategy import network
+from orderengine.routing.request import Costs, Request, Terms
+from orderengine.routing.view import MarketView
+from tests.routing.network.networks import hold_to_pools, markets, wanted
+from tests.routing.network.test_strategy import LISTED, TRIANGLE
+
+modes = st.sampled_from(Mode)
+
+
+@given(markets(), st.integers(10**6, 10**12), modes, st.integers(0, 10**9), st.booleans())
+def test_a_costed_route_is_a_real_one_within_its_bounds(
+    view: MarketView, amount: int, mode: Mode, unit_price: int, is_one_transaction: bool
+) -> None:
+    """Executable to the unit; what it nets is what it says, and not above its net bound."""
+    costs = Costs(unit_price=unit_price, lamport_price_x64=2**64)
+    request = wanted(
+        view,
+        amount,
+        mode,
+        costs=costs,
+        is_one_transaction=is_one_transaction,
+    )
+    try:
+        route = network(request)
+    except Rejected:
+        assume(False)
+        raise
+    hold_to_pools(request, route)
+    assert route.network_cost == network_cost(costs, [leg.venue for leg in route.legs])
+    assert route.net_bound is not None
+    assert route.net_gap_bps is not None
+    if mode is Mode.EXACT_IN:
+        assert route.amount_out - route.network_cost <= route.net_bound
+    else:
+        assert route.amount_in + route.network_cost >= route.net_bound
+
+
+def test_dear_legs_are_left_out() -> None:
+    """Over the triangle an order takes two paths where legs are cheap, and one where not."""
+    legs = []
+    for unit_price in (0, 10**12):
+        costs = Costs(unit_price=unit_price, lamport_price_x64=2**64)
+        legs.append(len(network(wanted(TRIANGLE, 10**11, costs=costs)).legs))
+    assert legs == [3, 1]
+
+
+def test_all_legs_fit_one_transaction() -> None:
+    """Twenty pools would share the order; so many do not fit, and the route says what that costs."""
+    free = Request(view=LISTED, sell="SOL", buy="USDC", amount=10**12)
+    terms = Terms(is_one_transaction=True)
+    held = Request(view=LISTED, sell="SOL", buy="USDC", amount=10**12, terms=terms)
+    wide, narrow = network(free), network(held)
+    hold_to_pools(held, narrow)
+    assert len(narrow.legs) < len(wide.legs)
+    tokens = {name for leg in narrow.legs for name in (leg.sell, leg.buy)}
+    room = room_of([leg.venue for leg in narrow.legs], len(tokens))
+    assert room.accounts <= LIMITS.accounts
+    assert room.bytes <= LIMITS.bytes
+    assert narrow.amount_out <= wide.amount_out
+    assert narrow.gap_bps is not None
+    assert wide.gap_bps is not None
+    assert narrow.gap_bps > wide.gap_bps
