@@ -15,9 +15,11 @@
 # # Routing: what a split is worth
 #
 # One order, six pools. It can go to the pool that quotes best, or be shared among several.
-# Every route here carries a bound that no route can pass, so we can say how far each one is from the best there is.
+# Every route here carries a bound that no route can pass, so we can say how far each one is from
+# the best there is.
 #
-# **Questions: what does splitting save, by size? What do heuristics leave? When does a further leg cost more than it brings? And does it last until the order lands?**
+# **Questions: what does splitting save, by size? What do heuristics leave? When does a further
+# leg cost more than it brings? And does it last until the order lands?**
 
 # %%
 import os
@@ -37,7 +39,8 @@ ORDERS = int(os.environ.get("ORDERENGINE_NOTEBOOK_ORDERS", "3000"))
 # %% [markdown]
 # ## One route
 #
-# The pools are those of the default scenario: one of each program, as deep as they were on mainnet in July 2026.
+# The pools are those of the default scenario: one of each program, as deep as they were on
+# mainnet in July 2026.
 # `market_view` keeps what it computes, so asking again is cheap.
 
 # %%
@@ -47,7 +50,8 @@ route = oe.route(market, "SOL", "USDC", "2000SOL")
 plots.route(route)
 
 # %% [markdown]
-# The legs are integers, computed by the pools themselves. The bound is proven: no way of sharing this order pays more.
+# The legs are integers, computed by the pools themselves. The bound is proven: no way of sharing
+# this order pays more.
 
 # %%
 {
@@ -88,7 +92,8 @@ saved.filter(pl.col("SOL").is_in([1.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0
 # ## What heuristics leave
 #
 # 60 drawn markets of 2 to 10 pools of all programs, four sizes each.
-# `greedy1` and `greedy5` place an order in steps of 1 % and 5 %, `grid` takes the best split into multiples of 5 %.
+# `greedy1` and `greedy5` place an order in steps of 1 % and 5 %, `grid` takes the best split into
+# multiples of 5 %.
 # The gap is to the proven bound of the same market.
 
 # %%
@@ -145,7 +150,8 @@ plots.legs(
 # %% [markdown]
 # ## Does it last?
 #
-# A route is optimal on the pools as they were read. It lands some slots later, after everybody else's.
+# A route is optimal on the pools as they were read. It lands some slots later, after everybody
+# else's.
 # The same orders, the same luck, over three seeds; only the router differs.
 
 # %%

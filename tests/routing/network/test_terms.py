@@ -56,7 +56,7 @@ def test_dear_legs_are_left_out() -> None:
 
 
 def test_all_legs_fit_one_transaction() -> None:
-    """Twenty pools would share the order; so many do not fit, and the route says what that costs."""
+    """Twenty pools would share the order, too many for one; the gap says what that costs."""
     free = Request(view=LISTED, sell="SOL", buy="USDC", amount=10**12)
     terms = Terms(is_one_transaction=True)
     held = Request(view=LISTED, sell="SOL", buy="USDC", amount=10**12, terms=terms)
