@@ -68,7 +68,7 @@ plots.route(route)
 # Price impact against the first unit's price, of the single best pool and of the split.
 
 # %%
-sizes = [10 ** (k / 4) for k in range(0, 21)]
+sizes = [10 ** (k / 4) for k in range(21)]
 rows = []
 for size in sizes:
     amount = round(size * 1e9)
