@@ -6,6 +6,7 @@ Numbers and counts are written here too, so that they look alike wherever they a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from orderengine.model.amounts import format_amount
 from orderengine.model.events import (
@@ -68,12 +69,8 @@ def _text(event: Event, accepted: Accepted) -> str:
         case Requoting():
             return event.reason
         case Routed():
-            legs = len(event.route.legs)
-            shape = "one pool" if legs == 1 else f"{legs} pools"
-            return (
-                f"{_swap(event.route, order.sell, order.buy)} over {shape}; "
-                f"{count(len(event.quotes), 'quote')}"
-            )
+            swap = _swap(event.route, order.sell, order.buy)
+            return f"{swap} over {_shape(event.route, order)}; {_found(event)}"
         case Submitted():
             limit = (
                 f"at least {format_amount(event.amount_out_min, order.buy)}"
@@ -99,18 +96,45 @@ def _text(event: Event, accepted: Accepted) -> str:
 
 
 def _details(event: Routed, order: Order) -> tuple[tuple[str, str, str], ...]:
-    """Return the winning legs first, then usable quotes that lost, then those without a quote."""
+    """Return the winning legs first, then what lost, then those without a quote.
+
+    Where a strategy computed the route there are no quotes, and a pool lost whose venue answered.
+    """
     won = {leg.pool for leg in event.route.legs}
     told = {declined.pool: declined for declined in event.declined}
     legs = event.route.legs
     lost = [quote for quote in event.quotes if quote.pool not in won]
     quoted = {quote.pool for quote in lost} | won
     silent = [declined for declined in event.declined if declined.pool not in quoted]
+    is_computed = not event.quotes
     return (
         *(("✓", _where(leg), _swap(leg, leg.sell, leg.buy)) for leg in legs),
         *(("·", _where(quote), _lost(quote, told.get(quote.pool), order)) for quote in lost),
-        *(("✗", _where(refusal), _lost(refusal, refusal, order)) for refusal in silent),
+        *(
+            (
+                "·" if is_computed and refusal.pool else "✗",
+                _where(refusal),
+                _lost(refusal, refusal, order),
+            )
+            for refusal in silent
+        ),
     )
+
+
+def _shape(route: Route, order: Order) -> str:
+    """Return over how many pools a route goes, and by way of which tokens."""
+    pools = len({leg.pool for leg in route.legs})
+    shape = "one pool" if pools == 1 else f"{pools} pools"
+    between = dict.fromkeys(leg.buy for leg in route.legs if leg.buy not in {order.sell, order.buy})
+    return f"{shape} by way of {' and '.join(between)}" if between else shape
+
+
+def _found(event: Routed) -> str:
+    """Return out of what a route was chosen, or how good one is proven to be; rounded up."""
+    bps = event.route.gap_bps
+    if event.quotes or bps is None:
+        return count(len(event.quotes), "quote") if event.quotes else "computed"
+    return f"at most {ceil(bps * 1e4) / 1e4:,.4f} bps from the best" if bps else "proven best"
 
 
 def _lost(quote: Quote | Declined, declined: Declined | None, order: Order) -> str:

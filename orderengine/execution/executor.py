@@ -8,19 +8,16 @@ executor's next write cannot both win: the loser reads the log again and decides
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
-
-import anyio
+from collections.abc import Sequence
 
 from orderengine.errors import (
     InvalidRequest,
-    NoRoute,
-    QuoteTimeout,
     Rejected,
     SequenceConflict,
     Unavailable,
     UnknownOrder,
 )
+from orderengine.execution.inquiry import Answer, Inquiry
 from orderengine.execution.journal import Journal
 from orderengine.execution.policy import ExecutionPolicy, checked_limits, checked_wait
 from orderengine.execution.ports import (
@@ -57,8 +54,7 @@ from orderengine.model.events import (
     Submitted,
 )
 from orderengine.model.lifecycle import OrderState
-from orderengine.model.order import Declined, Order, Quote
-from orderengine.routing.choose import choose, losers, usable
+from orderengine.model.order import Order
 
 __all__ = ["Executor"]
 
@@ -78,7 +74,7 @@ class Executor:
         policy: ExecutionPolicy,
     ) -> None:
         self._clock = clock
-        self._venues = tuple(venues)
+        self._inquiry = Inquiry(venues, clock, policy)
         self._settlement = settlement
         self._prices = prices
         self._store = store
@@ -100,9 +96,8 @@ class Executor:
                 match step:
                     case AskQuotes():
                         attempt = step.attempt
-                        event = self._routed(
-                            state, attempt, await self._answers(state.order, attempt)
-                        )
+                        answers = await self._inquiry.ask(state.order, attempt)
+                        event = self._routed(state, attempt, answers)
                     case Build():
                         event, signed = await self._build(state, step)
                     case Settle():
@@ -173,59 +168,21 @@ class Executor:
                 )
         return None
 
-    def _answers(self, order: Order, attempt: int) -> Awaitable[Sequence[Quote | Declined]]:
-        """Ask all venues at once under one deadline."""
-        now_ns, budget_ns = self._clock.now_ns(), self._policy.quote_deadline_ns
-        if order.deadline_ns is not None:
-            budget_ns = min(budget_ns, order.deadline_ns - now_ns)
-        if len(self._venues) == 1:  # no need of tasks
-            return self._ask(self._venues[0], order, attempt, now_ns, budget_ns)
-        return self._ask_all(order, attempt, now_ns, budget_ns)
-
-    async def _ask_all(
-        self, order: Order, attempt: int, now_ns: int, budget_ns: int
-    ) -> Sequence[Quote | Declined]:
-        """Return all answers, in the venues' order."""
-        heard: list[Sequence[Quote | Declined]] = [()] * len(self._venues)
-
-        async def ask(index: int, venue: Venue) -> None:
-            heard[index] = await self._ask(venue, order, attempt, now_ns, budget_ns)
-
-        async with anyio.create_task_group() as group:
-            for index, venue in enumerate(self._venues):
-                group.start_soon(ask, index, venue)
-        return [answer for answers in heard for answer in answers]
-
-    async def _ask(
-        self, venue: Venue, order: Order, attempt: int, now_ns: int, budget_ns: int
-    ) -> Sequence[Quote | Declined]:
-        try:
-            answers = await venue.quote(order, attempt, now_ns + budget_ns)
-        except (Unavailable, Rejected) as error:
-            return (_no_answer(venue, error),)
-        if answers is None:
-            return (_no_answer(venue, QuoteTimeout(venue.name, budget_ns)),)
-        return answers
-
-    def _routed(
-        self, state: OrderState, attempt: int, answers: Sequence[Quote | Declined]
-    ) -> Event:
+    def _routed(self, state: OrderState, attempt: int, answers: Sequence[Answer]) -> Event:
         """Choose a route, and return what was said and chosen."""
         order = state.order
-        quotes = [answer for answer in answers if type(answer) is Quote]
-        declined = [answer for answer in answers if type(answer) is Declined]
         try:
-            route = choose(order, quotes, declined, self._policy.router)
-        except NoRoute as error:
+            choice = self._inquiry.choose(order, answers)
+        except Rejected as error:
             return self._failed(state, error.code, str(error))
         return Routed(
             order_id=order.order_id,
             seq=state.seq + 1,
             at_ns=self._clock.now_ns(),
             attempt=attempt,
-            route=route,
-            quotes=usable(quotes),
-            declined=(*declined, *losers(order, quotes, route)),
+            route=choice.route,
+            quotes=choice.quotes,
+            declined=choice.declined,
             reference_price_x64=self._price(order),
         )
 
@@ -335,7 +292,3 @@ class Executor:
 
     def _price(self, order: Order) -> int:
         return self._prices.reference_price_x64(order.sell, order.buy)
-
-
-def _no_answer(venue: Venue, error: Unavailable | Rejected) -> Declined:
-    return Declined(venue=venue.name, pool="", code=error.code, reason=str(error))

@@ -14,11 +14,24 @@ from orderengine.errors import InvalidAmount
 from orderengine.model.amounts import U64_MAX
 from orderengine.model.lifecycle import OrderState
 from orderengine.model.order import Mode, Order, Quote, Route
+from orderengine.routing.request import Strategy, Terms
 
-__all__ = ["ExecutionPolicy", "RetryPolicy", "Router", "SlippagePolicy", "backoff", "slippage"]
+__all__ = [
+    "ExecutionPolicy",
+    "RetryPolicy",
+    "Router",
+    "SlippagePolicy",
+    "TermsPolicy",
+    "backoff",
+    "one_transaction",
+    "slippage",
+]
 
 Router = Callable[[Order, Sequence[Quote]], "Quote | Route | None"]
 """Choose among the usable quotes (one or more); None takes none of them."""
+
+TermsPolicy = Callable[[Order], Terms]
+"""Return what a strategy may spend on a route for an order, and what its transaction costs."""
 
 RetryPolicy = Callable[[OrderState, str], "int | None"]
 """Return nanoseconds to wait before the next attempt, or None to give up.
@@ -39,13 +52,19 @@ def slippage(order: Order, route: Route) -> tuple[int, int]:
     """Allow ``order.slippage_bps`` between quote and execution.
 
     The bound on the free side is rounded in the trader's favour: the least output up, the greatest
-    input down.
+    input down. At least one unit must come out, whatever is allowed.
     """
     if order.mode is Mode.EXACT_IN:
         kept = route.amount_out * (10_000 - order.slippage_bps)
-        return route.amount_in, -(-kept // 10_000)
+        return route.amount_in, max(-(-kept // 10_000), 1)
     most = route.amount_in * (10_000 + order.slippage_bps) // 10_000
     return min(most, U64_MAX), route.amount_out
+
+
+def one_transaction(order: Order) -> Terms:
+    """Ask for the best route that fits one transaction, whatever it costs."""
+    del order
+    return Terms(is_one_transaction=True)
 
 
 def backoff(attempts_max: int, first_ns: int, longest_ns: int) -> RetryPolicy:
@@ -87,15 +106,15 @@ def checked_limits(order: Order, route: Route, slippage: SlippagePolicy) -> tupl
     """Ask a slippage policy, and refuse an answer that is no pair of amounts.
 
     Raises:
-        InvalidAmount: not two ints of u64, or a limit that the route itself does not meet.
+        InvalidAmount: not two ints of u64 above 0, or a limit that the route itself does not meet.
     """
     limits: object = slippage(order, route)
-    expected = "(amount_in_max, amount_out_min), two ints from 0 to 2^64 - 1"
+    expected = "(amount_in_max, amount_out_min), two ints from 1 to 2^64 - 1"
     if not isinstance(limits, tuple) or len(limits) != 2:
         raise InvalidAmount("the slippage policy's limits", limits, expected)
     amount_in_max, amount_out_min = limits
     for limit in limits:
-        if type(limit) is not int or not 0 <= limit <= U64_MAX:
+        if type(limit) is not int or not 1 <= limit <= U64_MAX:
             raise InvalidAmount("the slippage policy's limits", limits, expected)
     if amount_in_max < route.amount_in or amount_out_min > route.amount_out:
         expected = f"at least {route.amount_in} in and at most {route.amount_out} out, as quoted"
@@ -106,7 +125,10 @@ def checked_limits(order: Order, route: Route, slippage: SlippagePolicy) -> tupl
 class ExecutionPolicy(Struct, frozen=True, kw_only=True):
     """Hold the executor's settings; every duration is in nanoseconds."""
 
-    router: Router
+    router: Router | Strategy
+    """Chooses among quotes, or computes a route from the pools themselves."""
+    terms: TermsPolicy = one_transaction
+    """Of a strategy."""
     retry: RetryPolicy = backoff(3, 200_000_000, 5_000_000_000)
     slippage: SlippagePolicy = slippage
     quote_deadline_ns: int = 1_500_000_000

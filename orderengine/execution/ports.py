@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from orderengine.model.events import Accepted, Event
 from orderengine.model.order import Declined, Order, Priority, Quote, Route
+from orderengine.pools import Pool
 
 __all__ = [
     "Clock",
@@ -28,6 +29,7 @@ __all__ = [
     "OpenOrder",
     "Outcome",
     "PriceFeed",
+    "Reading",
     "Reverted",
     "Settlement",
     "Signed",
@@ -107,8 +109,19 @@ class PriceFeed(Protocol):
         """Return base units of ``buy`` for one of ``sell``, times 2^64, rounded down."""
 
 
+class Reading(Struct, frozen=True, gc=False):
+    """Hold pools of one program as they were at one slot, for a strategy to route over.
+
+    A pool that has not changed since an earlier reading should be the same object: what was worked
+    out of it is then not worked out again.
+    """
+
+    pools: tuple[Pool, ...]
+    slot: int
+
+
 class Venue(Protocol):
-    """Quote an order on every pool of one program."""
+    """Quote an order on every pool of one program, or hand out the pools themselves."""
 
     @property
     def name(self) -> str:
@@ -120,6 +133,12 @@ class Venue(Protocol):
         """Return one answer a pool, in a fixed order, or None at ``until_ns``.
 
         Raises ``Unavailable`` or ``Rejected``.
+        """
+
+    async def read(self, order: Order, attempt: int, until_ns: int) -> Reading | None:
+        """Return the pools that would be asked for quotes, in a fixed order, or None at the time.
+
+        It takes as long as ``quote`` would, and raises as that does.
         """
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import anyio
 
 from orderengine.errors import Unavailable
-from orderengine.execution.ports import Clock, Outcome, Settlement, Signed, SwapPlan, Venue
+from orderengine.execution.ports import Clock, Outcome, Reading, Settlement, Signed, SwapPlan, Venue
 from orderengine.model.order import Declined, Order, Quote
 
 __all__ = ["PunctualSettlement", "PunctualVenue"]
@@ -40,6 +40,12 @@ class PunctualVenue:
         """Return the venue's answers, or None at ``until_ns``."""
         with _at(self._clock, until_ns):
             return await self._venue.quote(order, attempt, until_ns)
+        return None
+
+    async def read(self, order: Order, attempt: int, until_ns: int) -> Reading | None:
+        """Return the venue's pools, or None at ``until_ns``."""
+        with _at(self._clock, until_ns):
+            return await self._venue.read(order, attempt, until_ns)
         return None
 
 

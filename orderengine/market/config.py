@@ -12,7 +12,14 @@ from typing import Literal
 
 from msgspec import Struct
 
-from orderengine.market.fields import Duration, TokenAmount, amount_of, check, duration_ns
+from orderengine.market.fields import (
+    Duration,
+    TokenAmount,
+    amount_of,
+    check,
+    duration_ns,
+    price_of,
+)
 from orderengine.market.latency import LatencyConfig
 from orderengine.market.pools import DEFAULT_POOLS, PoolConfig
 from orderengine.market.prices import PriceConfig
@@ -88,7 +95,10 @@ class FlowConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Describe one pair's world: slots, outside price, pools, flow, latencies, landing, fees."""
+    """Describe a world: pair, slots, outside price, pools, flow, latencies, landing, fees.
+
+    Orders trade one pair, base and quote. Pools may hold other tokens, for routes of several hops.
+    """
 
     base: str = "SOL"
     quote: str = "USDC"
@@ -100,7 +110,13 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     snapshot: str = ""
     """A file that ``orderengine snapshot`` wrote: its pools of this pair take the place of
     ``pools``. The price then starts at that of the deepest, and the study at the file's time."""
+    hops: bool = False
+    """Whether the snapshot's pools of other pairs are taken, too, where these connect base and
+    quote by way of other built-in tokens."""
     pools: tuple[PoolConfig, ...] = DEFAULT_POOLS
+    prices: dict[str, str] = {}
+    """Of each token that pools hold besides base and quote: quote tokens for one of it, outside the
+    pools. Assumption: constant. Of a snapshot's, what is not given is the deepest pool's price."""
     arbitrage: bool = True
     """Whether an arbitrageur trades every pool back to within its fee of the outside price, at the
     start of each slot, before our own orders."""
@@ -128,8 +144,19 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         names = [pool.name for pool in self.pools]
         check("pools", names, len(set(names)) == len(names), "a different name for each pool")
         amount_of("flow.size_median", self.flow.size_median, self.base)
+        for name, price in self.prices.items():
+            others = [symbol for symbol in symbols if symbol not in {self.base, self.quote}]
+            check("prices", name, name in others, f"tokens out of {', '.join(others)}")
+            price_of(f"prices.{name}", price)
         for index, pool in enumerate(() if self.snapshot else self.pools):
-            amount_of(f"pools[{index}].depth", pool.depth, self.quote)
+            pair = self.pair_of(pool)
+            is_pair = len(pair) == 2 == len(set(pair)) and set(pair) <= set(symbols)
+            expected = f"two tokens out of {', '.join(symbols)}, such as SOL/USDT"
+            check(f"pools[{index}].pair", pool.pair, is_pair, expected)
+            for name in pair:
+                is_priced = name in {self.base, self.quote, *self.prices}
+                check("prices", self.prices, is_priced, f"a price of {name}, in {self.quote}")
+            amount_of(f"pools[{index}].depth", pool.depth, pair[1])
         paid = any(getattr(self.fees, name) for name in self.fees.__struct_fields__)
         has_sol = "SOL" in (self.base, self.quote)
         check(
@@ -138,3 +165,7 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             has_sol or not paid,
             "fees of 0 unless one token of the pair is SOL, in which they are paid",
         )
+
+    def pair_of(self, pool: PoolConfig) -> tuple[str, ...]:
+        """Return the symbols of a pool's tokens, the base token first."""
+        return tuple(pool.pair.split("/")) if pool.pair else (self.base, self.quote)

@@ -5,7 +5,7 @@ Pools hold their own tokens in their vaults; everybody else has an account here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from orderengine.errors import InvariantViolated
 from orderengine.pools import Pool
@@ -38,6 +38,11 @@ class Ledger:
         """Move ``amount_in`` from the owner into a pool and ``amount_out`` out of it."""
         self._add(owner, sell, -amount_in)
         self._add(owner, buy, amount_out)
+
+    def settle(self, owner: str, changes: Mapping[str, int]) -> None:
+        """Change what the owner holds, by token; pools hold the rest."""
+        for token, change in changes.items():
+            self._add(owner, token, change)
 
     def pay(self, payer: str, payee: str, token: str, amount: int) -> None:
         """Move tokens between two owners."""

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from orderengine.errors import InvalidData, InvalidScenario
 from orderengine.market.config import MarketConfig
+from orderengine.market.connected import connecting, deepest_of, price_of_x64
 from orderengine.market.described import open_pool
-from orderengine.market.fields import FieldError, price_of
+from orderengine.market.fields import FieldError, check, price_of
 from orderengine.market.prices import PriceConfig, to_x64
 from orderengine.model.tokens import Token, token
-from orderengine.pools import Direction, Pool, depth_within
+from orderengine.pools import Pool
 from orderengine.pools.fixed_point import Q64
 from orderengine.pools.snapshot import Snapshot, with_tokens
 
-__all__ = ["Opening", "base_price_x64", "open_market", "opening_of"]
-
-_DEPTH_BPS = 100
-"""Pools are compared by what they buy of the base token before their price has moved by 1 %."""
+__all__ = ["Opening", "open_market", "opening_of"]
 
 
 class Opening(Struct, frozen=True):
@@ -33,6 +33,8 @@ class Opening(Struct, frozen=True):
     """The snapshot's time in Unix seconds; 0 if it has none."""
     said: str
     """In words, where price and pools come from; empty without a snapshot."""
+    constant_prices_x64: Mapping[str, int]
+    """Of the tokens that pools hold besides base and quote, in the quote token, Q64.64."""
 
 
 def opening_of(market: MarketConfig, snapshot: Snapshot | None) -> Opening:
@@ -46,9 +48,32 @@ def opening_of(market: MarketConfig, snapshot: Snapshot | None) -> Opening:
     """
     base, quote = token(market.base), token(market.quote)
     written = market.price.start
-    given = Opening(_written_x64(written, base, quote), (), 0, "")
+    constant = {
+        name: _written_x64(price, token(name), quote, f"market.prices.{name}")
+        for name, price in market.prices.items()
+    }
+    given = Opening(_written_x64(written, base, quote), (), 0, "", constant)
     if snapshot is None:
         return given
+    opening = _of_pair(market, snapshot, given)
+    if not market.hops:
+        return opening
+    known = {quote.symbol: Q64, base.symbol: opening.price_x64, **constant}
+    more, prices = connecting(snapshot, base.symbol, quote.symbol, known)
+    names = [name for name in prices if name not in {base.symbol, quote.symbol}]
+    by_way = f" and {len(more)} that connect the two by way of {', '.join(names)}" if more else ""
+    return replace(
+        opening,
+        snapshot_pools=(*opening.snapshot_pools, *more),
+        said=opening.said.replace(market.snapshot, f"{market.snapshot}{by_way}", 1),
+        constant_prices_x64={name: prices[name] for name in names},
+    )
+
+
+def _of_pair(market: MarketConfig, snapshot: Snapshot, given: Opening) -> Opening:
+    """Return the opening with a snapshot's pools of the pair itself."""
+    base, quote = token(market.base), token(market.quote)
+    written = market.price.start
     pools = _pools_of_pair(snapshot, base, quote)
     if not pools:
         expected = f"a file with a pool of {base.symbol}/{quote.symbol}"
@@ -56,12 +81,12 @@ def opening_of(market: MarketConfig, snapshot: Snapshot | None) -> Opening:
     count = f"{len(pools)} pool{'s' * (len(pools) != 1)} of {market.snapshot}"
     if market.price.model == "trace":
         said = f"{count}; the price is that of {market.price.file}"
-        return Opening(given.price_x64, pools, snapshot.time_s, said)
+        return Opening(given.price_x64, pools, snapshot.time_s, said, given.constant_prices_x64)
     if written != PriceConfig().start:
         said = f"{count}; the price starts at {written}, as given"
-        return Opening(given.price_x64, pools, snapshot.time_s, said)
-    deepest = max(pools, key=lambda pool: _depth(pool, base, snapshot.time_s))
-    price_x64 = base_price_x64(deepest, base.symbol)
+        return Opening(given.price_x64, pools, snapshot.time_s, said, given.constant_prices_x64)
+    deepest = deepest_of(pools, base.symbol, snapshot.time_s)
+    price_x64 = price_of_x64(deepest, base.symbol)
     if not price_x64:
         expected = "pools with a price, or a market.price.start to begin at"
         raise InvalidScenario("market.snapshot", market.snapshot, expected)
@@ -70,7 +95,7 @@ def opening_of(market: MarketConfig, snapshot: Snapshot | None) -> Opening:
         f"{count}; the price starts at {shown:.6g}, that of the deepest, "
         f"{deepest.venue} {deepest.address}"
     )
-    return Opening(price_x64, pools, snapshot.time_s, said)
+    return Opening(price_x64, pools, snapshot.time_s, said, given.constant_prices_x64)
 
 
 def open_market(market: MarketConfig, opening: Opening, price_x64: int) -> list[Pool]:
@@ -81,30 +106,21 @@ def open_market(market: MarketConfig, opening: Opening, price_x64: int) -> list[
     """
     if opening.snapshot_pools:
         return list(opening.snapshot_pools)
-    base, quote = token(market.base), token(market.quote)
+    prices = {market.quote: Q64, market.base: price_x64, **opening.constant_prices_x64}
     pools = []
     for index, config in enumerate(market.pools):
+        first, second = market.pair_of(config)
+        pair_x64 = (prices[first] << 64) // prices[second]
         try:
-            pools.append(open_pool(config, price_x64, base, quote))
+            check("pair", config.pair, pair_x64 > 0, "a pair with a price above 2^-64 base units")
+            pools.append(open_pool(config, pair_x64, token(first), token(second)))
         except FieldError as error:
             field = f"market.pools[{index}].{error.field}"
             raise InvalidScenario(field, error.found, error.expected) from None
     return pools
 
 
-def base_price_x64(pool: Pool, base: str) -> int:
-    """Return a pool's price before fees: quote base units a base unit, Q64.64, rounded down.
-
-    0 if it has none.
-    """
-    price_x64 = pool.price_x64
-    if pool.token_a == base:
-        return price_x64
-    return Q64 * Q64 // price_x64 if price_x64 else 0
-
-
-def _written_x64(written: str, base: Token, quote: Token) -> int:
-    field = "market.price.start"
+def _written_x64(written: str, base: Token, quote: Token, field: str = "market.price.start") -> int:
     try:
         return to_x64(price_of(field, written), base, quote)
     except InvalidData as error:
@@ -118,8 +134,3 @@ def _pools_of_pair(snapshot: Snapshot, base: Token, quote: Token) -> tuple[Pool,
         for pool in snapshot.pools
         if {symbols.get(pool.token_a), symbols.get(pool.token_b)} == {base.symbol, quote.symbol}
     )
-
-
-def _depth(pool: Pool, base: Token, now_s: int) -> int:
-    sells_base = Direction.A_TO_B if pool.token_a == base.symbol else Direction.B_TO_A
-    return depth_within(pool, sells_base, _DEPTH_BPS, now_s).amount_in

@@ -22,9 +22,13 @@ Venue = Literal[
 
 
 class PoolConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Describe one pool of the market's pair."""
+    """Describe one pool, of the market's pair unless it names another."""
 
     name: str
+    pair: str = ""
+    """Both tokens, such as "SOL/USDT": in what follows the first is the base, the second the quote
+    token. Empty for the market's own. A pair that holds another token connects the market's two by
+    way of it."""
     venue: Venue
     depth: TokenAmount
     """How much of the quote token, and of the base token the same value. Of ``raydium_amm_v4`` and

@@ -11,23 +11,24 @@ short of tokens; a landed transaction is final. Compute limits, leaders and fork
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 
-import msgspec
 from msgspec import Struct
 
-from orderengine.errors import AmountOverflow, InvalidAmount, Rejected, WrongPair
+from orderengine.errors import InvalidAmount, Rejected, WrongPair
 from orderengine.market.config import MarketConfig
 from orderengine.market.draws import Draws, key_of
 from orderengine.market.fields import amount_of, duration_ns
 from orderengine.market.ledger import Ledger
 from orderengine.market.prices import PricePath
+from orderengine.market.transactions import Transaction, bid_of, decode_transaction, run_legs
 from orderengine.model.amounts import U64_MAX, format_amount
 from orderengine.model.order import Mode, Order
 from orderengine.pools import Direction, Pool, tokens_of
+from orderengine.pools.fixed_point import Q64
 
-__all__ = ["Execution", "SwapLeg", "Transaction", "World", "encode_transaction", "require_room"]
+__all__ = ["Execution", "World"]
 
 _FEES_LAMPORTS = 10_000_000
 """0.01 SOL an order: the fees of a hundred attempts at 100,000 lamports."""
@@ -37,43 +38,6 @@ _TREASURY = 2**100
 for a trade takes at most 2^64 and no study has 2^36 of them."""
 
 
-class SwapLeg(Struct, frozen=True, array_like=True, gc=False):
-    """Swap on one pool: the fixed amount is the input of exact_in, the output of exact_out."""
-
-    pool: str
-    direction: Direction
-    exact_in: bool
-    amount: int
-
-
-class Transaction(Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """Say what a signed transaction does; it executes whole or not at all.
-
-    What is signed, stored and sent is bytes: ``encode_transaction``.
-    """
-
-    unit_price: int
-    """Micro-lamports a compute unit: its claim to an early place in the block."""
-    memo: str = ""
-    """What the signer notes in it, so that two alike are not the same bytes."""
-    user: str
-    legs: tuple[SwapLeg, ...]
-    """Parallel: all swap the same token for the same other one; amounts add up."""
-    amount_in_max: int
-    amount_out_min: int
-    network_fee: int
-    last_valid_height: int
-
-
-class _Bid(Struct, frozen=True, array_like=True, gc=False):
-    """Read the front of a transaction, without the rest."""
-
-    unit_price: int
-
-
-encode_transaction = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Transaction).decode
-_decode_bid = msgspec.msgpack.Decoder(_Bid).decode
 _first = itemgetter(0)
 
 
@@ -92,19 +56,10 @@ class Execution(Struct, frozen=True, kw_only=True, gc=False):
     fee_out: int = 0
 
 
-def require_room(pool: Pool, direction: Direction, amount_in: int) -> None:
-    """Refuse a swap after which a vault would hold more than a token account can.
-
-    Raises:
-        AmountOverflow: it would be above u64.
-    """
-    vault = pool.vault_a if direction is Direction.A_TO_B else pool.vault_b
-    if vault + amount_in > U64_MAX:
-        raise AmountOverflow(f"the vault of {pool.address}", vault + amount_in, 64)
-
-
 class World:
-    """Hold pools, price, accounts and pending transactions of one pair.
+    """Hold pools, prices, accounts and pending transactions.
+
+    Orders trade one pair; pools of other pairs may connect its two tokens by way of others.
 
     Args:
         config: the description.
@@ -112,6 +67,8 @@ class World:
         pools: the opened pools.
         path: the outside price.
         start_ns: the instant at which slot 0 begins, nanoseconds since the Unix epoch.
+        constant_prices_x64: the outside price of each token besides the pair's two, in the quote
+            token, Q64.64. Assumption: it never moves.
         first_slot: the slot in which the world opens; block heights count as if none before it had
             been skipped.
         has_faucet: whether users are given what their transactions need as these land, in place of
@@ -126,6 +83,7 @@ class World:
         path: PricePath,
         start_ns: int,
         *,
+        constant_prices_x64: Mapping[str, int] | None = None,
         first_slot: int = 0,
         has_faucet: bool = False,
     ) -> None:
@@ -140,6 +98,7 @@ class World:
         self.executions: dict[str, Execution] = {}
         self._path = path
         self.price_x64 = path.price_x64(first_slot, self.slot_start_ns(first_slot))
+        self._constant_x64 = {self.quote: Q64, **(constant_prices_x64 or {})}
         self._has_faucet = has_faucet
         self._fail_rate = config.landing.fail_rate
         self._draw_fail = Draws(seed, "landing/fail")
@@ -155,7 +114,7 @@ class World:
         for pool in pools:
             self.ledger.issue_to_pool(pool)
         for trader in ("arbitrageur", "flow"):
-            for name in (self.base, self.quote):
+            for name in (self.base, *self._constant_x64):
                 self.ledger.issue(trader, name, _TREASURY)
 
     def slot_start_ns(self, slot: int) -> int:
@@ -173,12 +132,12 @@ class World:
 
     def deliver(self, signature: str, signed: bytes, slot: int) -> None:
         """Let a transaction reach the leader of a later slot."""
-        entry = (-_decode_bid(signed).unit_price, signature, signed)
+        entry = (-bid_of(signed), signature, signed)
         self._due.setdefault(max(slot, self.slot + 1), []).append(entry)
 
     def land(self, signature: str, signed: bytes, now_ns: int) -> None:
         """Let a transaction execute at once, outside of any slot's order."""
-        self._land(signature, _decode(signed), now_ns, now_ns // 1_000_000_000)
+        self._land(signature, decode_transaction(signed), now_ns, now_ns // 1_000_000_000)
 
     def forget(self, before_slot: int) -> None:
         """Drop executions of earlier slots; ask it only where no copy of them can land any more."""
@@ -227,7 +186,7 @@ class World:
             for pool in list(self.pools.values()):
                 self._arbitrage_pool(pool, now_s)
         for _, signature, signed in sorted(due, key=_first):  # of equals the first sent first
-            self._land(signature, _decode(signed), now_ns, now_s)
+            self._land(signature, decode_transaction(signed), now_ns, now_s)
 
     def _trade_flow(self, now_s: int) -> None:
         draws, slot = self._draw_flow, self.slot
@@ -238,26 +197,30 @@ class World:
             size = max(
                 round(draws.lognormal(self._flow_median, self._flow.size_sigma, slot, k + 1)), 1
             )
-            sells_base = bool(draws.u64(slot, k + 2) & 1)
-            amount = size if sells_base else max(size * self.price_x64 >> 64, 1)
-            is_a_to_b = sells_base == (pool.token_a == self.base)
+            sells_lead = bool(draws.u64(slot, k + 2) & 1)
+            # The lead is the base token, or token A of a pool that does not trade it.
+            is_a_to_b = sells_lead == (pool.token_b != self.base)
             direction = Direction.A_TO_B if is_a_to_b else Direction.B_TO_A
+            sold, _ = tokens_of(pool, direction)
+            amount = max(size * self.price_x64 // self._worth_x64(sold), 1)
             self._trade("flow", pool, direction, amount, now_s)
 
     def _arbitrage_pool(self, pool: Pool, now_s: int) -> None:
         """Trade until the pool's price after its fee is no better than the outside price.
 
         Selling A to the pool pays while it gives more B for A than outside; selling B pays while it
-        asks less B for A than outside. The base token may be either of the two.
+        asks less B for A than outside. The base token may be either of the two, or none.
         """
-        price_x64 = self.price_x64
-        if pool.token_a != self.base:
-            price_x64 = (1 << 128) // price_x64
+        price_x64 = (self._worth_x64(pool.token_a) << 64) // self._worth_x64(pool.token_b)
         for direction in (Direction.A_TO_B, Direction.B_TO_A):
             amount_in = pool.amount_in_to_price(direction, price_x64, now_s)
             if amount_in > 0:
                 self._trade("arbitrageur", pool, direction, amount_in, now_s)
                 return
+
+    def _worth_x64(self, name: str) -> int:
+        """Return the outside price of a token in the quote token."""
+        return self.price_x64 if name == self.base else self._constant_x64[name]
 
     def _trade(
         self, trader: str, pool: Pool, direction: Direction, amount_in: int, now_s: int
@@ -297,27 +260,21 @@ class World:
 
     def _execute(self, transaction: Transaction, now_ns: int, now_s: int) -> Execution:
         """Run the legs on copies of the pools' state; keep them only if the limits hold."""
-        pools = self.pools
-        after: dict[str, Pool] = {}
-        amount_in = amount_out = fee_in = fee_out = 0
-        code, reason = "", ""
         sell, buy = self._tokens_of(transaction)
+        price_x64 = self.reference_price_x64(sell, buy)
+        amount_in = amount_out = fee_in = fee_out = 0
         try:
-            for leg in transaction.legs:
-                pool = after.get(leg.pool) or pools[leg.pool]
-                do = pool.swap_exact_in if leg.exact_in else pool.swap_exact_out
-                swap = do(leg.direction, leg.amount, now_s)
-                require_room(pool, leg.direction, swap.amount_in)
-                after[leg.pool] = swap.pool
-                amount_in += swap.amount_in
-                amount_out += swap.amount_out
-                fee_in += swap.fee_in
-                fee_out += swap.fee_out
-        except Rejected as error:
+            settled = run_legs(transaction.legs, self.pools, now_s)
+        except (Rejected, InvalidAmount) as error:
             code, reason = error.code, str(error)
         else:
-            code, reason = self._refusal(transaction, sell, buy, amount_in, amount_out)
-        price_x64 = self.reference_price_x64(sell, buy)
+            amount_in, amount_out = -settled.changes[sell], settled.changes[buy]
+            fee_in, fee_out = settled.fee_in, settled.fee_out
+            if settled.uncovered:
+                code = "SLIPPAGE"
+                reason = f"the legs spend more {settled.uncovered} than those before them bring"
+            else:
+                code, reason = self._refusal(transaction, sell, buy, amount_in, amount_out)
         if code:
             return Execution(
                 slot=self.slot,
@@ -326,8 +283,8 @@ class World:
                 code=code,
                 reason=reason,
             )
-        pools.update(after)
-        self.ledger.swap(transaction.user, sell, amount_in, buy, amount_out)
+        self.pools.update(settled.pools)
+        self.ledger.settle(transaction.user, settled.changes)
         return Execution(
             slot=self.slot,
             landed_at_ns=now_ns,
@@ -339,9 +296,12 @@ class World:
         )
 
     def _tokens_of(self, transaction: Transaction) -> tuple[str, str]:
-        """Return what is sold and bought: all legs are parallel, so the first one tells."""
-        leg = transaction.legs[0]
-        return tokens_of(self.pools[leg.pool], leg.direction)
+        """Return what is sold and bought: what the first leg spends and the last one brings."""
+        first, last = transaction.legs[0], transaction.legs[-1]
+        return (
+            tokens_of(self.pools[first.pool], first.direction)[0],
+            tokens_of(self.pools[last.pool], last.direction)[1],
+        )
 
     def _refusal(
         self, transaction: Transaction, sell: str, buy: str, amount_in: int, amount_out: int

@@ -1,4 +1,4 @@
-"""Choose one route among quotes: the best net output, or whatever a given router says.
+"""Choose one route among quotes, the best net output or what a router says; check strategies'.
 
 Net output counts the network's fee: an exact-in order wants the greatest ``amount_out`` less
 ``network_cost``, an exact-out order the least ``amount_in`` plus ``network_cost``. Among equals the
@@ -7,13 +7,24 @@ first venue wins, so the choice never depends on chance.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from orderengine.errors import InvalidRequest, NoRoute
 from orderengine.model.order import Declined, Mode, Order, Quote, Route, route_of
 from orderengine.model.tokens import token
+from orderengine.routing.request import Strategy
+from orderengine.routing.strategies import STRATEGIES
 
-__all__ = ["ROUTERS", "best", "choose", "losers", "net", "usable"]
+__all__ = [
+    "ROUTERS",
+    "best",
+    "choose",
+    "losers",
+    "net",
+    "reasons_of",
+    "require_flow",
+    "usable",
+]
 
 _PAYS_NOTHING = "pays nothing for this amount"
 
@@ -44,8 +55,11 @@ def best(order: Order, quotes: Sequence[Quote]) -> Quote:
     return chosen
 
 
-ROUTERS: dict[str, Callable[[Order, Sequence[Quote]], Quote]] = {"best": best}
-"""The routers that a scenario can name."""
+ROUTERS: Mapping[str, Strategy | Callable[[Order, Sequence[Quote]], Quote]] = {
+    **STRATEGIES,
+    "best": best,
+}
+"""The routers that a scenario or the service can name: every strategy, but ``best`` asks quotes."""
 
 
 def choose(
@@ -67,7 +81,7 @@ def choose(
     offered = usable(quotes)
     chosen = router(order, offered) if offered else None
     if chosen is None:
-        reasons = {f"{said.venue} {said.pool}".strip(): said.reason for said in declined}
+        reasons = reasons_of(declined)
         for quote in quotes:
             why = "the router took no quote" if quote in offered else _PAYS_NOTHING
             reasons[f"{quote.venue} {quote.pool}"] = why
@@ -116,6 +130,36 @@ def _require_amount(order: Order, route: Route) -> None:
     fixed = route.amount_in if order.mode is Mode.EXACT_IN else route.amount_out
     if fixed != order.amount:
         raise InvalidRequest(f"the chosen route trades {fixed}, the order asks {order.amount}")
+
+
+def reasons_of(declined: Sequence[Declined]) -> dict[str, str]:
+    """Return what was said, by venue and pool, as ``NoRoute`` takes it."""
+    return {f"{said.venue} {said.pool}".strip(): said.reason for said in declined}
+
+
+def require_flow(order: Order, route: Route, pools: Collection[str]) -> None:
+    """Check that a strategy's route fills the order: each token is there before it is spent.
+
+    Raises:
+        InvalidRequest: a leg uses a pool that was not read, trades nothing, or spends what no leg
+            before it brings; or the totals are not those of the legs, or not the order's amount.
+    """
+    held = {order.sell: 0, order.buy: 0}
+    for leg in route.legs:
+        traded = f"{leg.amount_in} {leg.sell} → {leg.amount_out} {leg.buy} on pool {leg.pool!r}"
+        if leg.pool not in pools or leg.amount_in < 1 or leg.amount_out < 1:
+            raise InvalidRequest(f"the strategy's route trades {traded}, which cannot be")
+        held[leg.sell] = held.get(leg.sell, 0) - leg.amount_in
+        held[leg.buy] = held.get(leg.buy, 0) + leg.amount_out
+        if held[leg.sell] < 0 and leg.sell != order.sell:
+            raise InvalidRequest(f"the strategy's route trades {traded}, and has not as much")
+    sums = (-held[order.sell], held[order.buy])
+    if sums != (route.amount_in, route.amount_out):
+        raise InvalidRequest(
+            f"the strategy's route says {route.amount_in} → {route.amount_out}, "
+            f"its legs come to {sums[0]} → {sums[1]}"
+        )
+    _require_amount(order, route)
 
 
 def losers(order: Order, quotes: Sequence[Quote], route: Route) -> tuple[Declined, ...]:

@@ -160,13 +160,20 @@ async def cancel_order(request: _AnyRequest, order_id: OrderId) -> dict[str, Any
 @post("/quote", status_code=200, summary="Ask what an order would get; nothing is executed")
 async def quote(
     request: _AnyRequest,
-    data: Annotated[QuoteRequest, Body(examples=[Example(summary="1.5 SOL", value=_SWAP)])],
+    data: Annotated[
+        QuoteRequest,
+        Body(
+            examples=[
+                Example(summary="1.5 SOL", value=_SWAP),
+                Example(summary="Split over pools", value=_SWAP | {"strategy": "split"}),
+            ]
+        ),
+    ],
 ) -> dict[str, Any]:
-    """Return the route that would be taken now, and what every venue said."""
+    """Return the route that would be taken now, its proof if any, and what every venue said."""
     data = await _strict(request, QuoteRequest)
     order = data.to_order(uuid4().hex)
-    route, quotes, declined = await _service(request).quotes(order)
-    return quote_view(route, quotes, declined)
+    return quote_view(await _service(request).quote(order, data.strategy))
 
 
 @get("/health/live", summary="Whether the process runs")

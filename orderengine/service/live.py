@@ -18,6 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orderengine.errors import InvalidData
+from orderengine.execution.policy import TermsPolicy
 from orderengine.execution.ports import (
     Clock,
     Outcome,
@@ -35,7 +36,7 @@ from orderengine.market.world import World
 from orderengine.model.canonical import writer_of
 from orderengine.settlement.simulated import SimulatedSettlement
 from orderengine.storage.snapshots import read_snapshot
-from orderengine.venues.simulated import SimulatedPrices, simulated_venues
+from orderengine.venues.simulated import SimulatedPrices, simulated_terms, simulated_venues
 
 __all__ = ["ChainRecord", "LiveMarket", "RecordedSettlement"]
 
@@ -110,6 +111,8 @@ class LiveMarket(Struct, frozen=True):
     venues: tuple[Venue, ...]
     settlement: RecordedSettlement
     prices: SimulatedPrices
+    terms: TermsPolicy
+    """What a strategy is told of the network's fees."""
     forget_slots: int
     """How long executions are remembered."""
 
@@ -130,7 +133,14 @@ class LiveMarket(Struct, frozen=True):
         pools = open_market(config, opening, opening.price_x64)
         first_slot = (clock.now_ns() - _GENESIS_NS) // slot_ns
         world = World(
-            config, seed, pools, path, _GENESIS_NS, first_slot=first_slot, has_faucet=True
+            config,
+            seed,
+            pools,
+            path,
+            _GENESIS_NS,
+            constant_prices_x64=opening.constant_prices_x64,
+            first_slot=first_slot,
+            has_faucet=True,
         )
 
         def latency(described: LatencyConfig, concern: str) -> LatencyModel:
@@ -145,6 +155,7 @@ class LiveMarket(Struct, frozen=True):
             venues=tuple(simulated_venues(config, **parts)),  # type: ignore[arg-type]
             settlement=RecordedSettlement(inner, record),
             prices=SimulatedPrices(world, clock),
+            terms=simulated_terms(config.fees, world),
             forget_slots=config.landing.blockhash_blocks + _FORGET_SLOTS,
         )
 

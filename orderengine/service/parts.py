@@ -11,18 +11,22 @@ from contextlib import asynccontextmanager
 
 import anyio
 from msgspec import Struct
+from msgspec.structs import replace
 
+from orderengine.errors import InvalidRequest
 from orderengine.execution.deadlines import Deadlines
 from orderengine.execution.engine import Engine
 from orderengine.execution.executor import Executor
+from orderengine.execution.inquiry import Choice, Inquiry
 from orderengine.execution.journal import Journal
 from orderengine.execution.policy import ExecutionPolicy, backoff
 from orderengine.execution.ports import WorkQueue
 from orderengine.execution.queue import MemoryQueue
 from orderengine.execution.reconciler import Reconciler
 from orderengine.execution.workers import Workers
-from orderengine.model.order import Declined, Order, Priority, Quote, Route
-from orderengine.routing.choose import best, choose, losers, usable
+from orderengine.model.order import Order, Priority
+from orderengine.routing.choose import ROUTERS
+from orderengine.routing.strategies import STRATEGIES
 from orderengine.service.clock import WallClock
 from orderengine.service.job_consumer import JobConsumer
 from orderengine.service.live import LiveMarket
@@ -36,7 +40,6 @@ __all__ = ["Service", "open_service"]
 LEASE_NS = 3_000_000_000
 _RENEW_S = 1.0
 _CLAIMS_MAX = 10
-_QUOTE_NS = 1_500_000_000
 _GRACE_S = 5.0
 """How long orders at hand may go on when the process is told to stop; then they are handed back."""
 _QUEUE_MAX = 100_000
@@ -75,16 +78,22 @@ class Service(Struct, frozen=True):
     failures: list[Exception]
     """What ended a part that should run for ever; the process then ends too."""
 
-    async def quotes(self, order: Order) -> tuple[Route, list[Quote], list[Declined]]:
-        """Ask every venue about an order that nobody placed; raises ``NoRoute``."""
-        quotes: list[Quote] = []
-        declined: list[Declined] = []
-        until_ns = self.clock.now_ns() + _QUOTE_NS
-        for venue in self.market.venues:
-            for answer in await venue.quote(order, 1, until_ns) or ():
-                (quotes if isinstance(answer, Quote) else declined).append(answer)  # type: ignore[arg-type]
-        route = choose(order, quotes, declined, best)
-        return route, list(usable(quotes)), [*declined, *losers(order, quotes, route)]
+    async def quote(self, order: Order, strategy: str | None = None) -> Choice:
+        """Route an order that nobody placed, as the workers would, or by a strategy's name.
+
+        Raises:
+            InvalidRequest: the market does not trade the pair, or no strategy has the name.
+            Rejected: there is no route.
+        """
+        self.market.prices.reference_price_x64(order.sell, order.buy)
+        policy = _policy(self.settings, self.market)
+        if strategy is not None:
+            if strategy not in STRATEGIES:
+                known = ", ".join(STRATEGIES)
+                raise InvalidRequest(f"strategy must be one of {known}, was {strategy!r}")
+            policy = replace(policy, router=STRATEGIES[strategy])
+        inquiry = Inquiry(self.market.venues, self.clock, policy)
+        return inquiry.choose(order, await inquiry.ask(order, 1))
 
     def describe(self) -> str:
         """Return what this service stands on, in a few words."""
@@ -96,7 +105,8 @@ class Service(Struct, frozen=True):
         pools = f", pools of {self.settings.snapshot}" if self.settings.snapshot else ""
         profile, seed = self.settings.sim_profile, self.settings.sim_seed
         market = f"simulated market ({profile}, seed {seed}{pools})"
-        return f"{queue}, store {self.settings.database_path}, {market}, {works}"
+        routed = f"router {self.settings.router}"
+        return f"{queue}, store {self.settings.database_path}, {market}, {routed}, {works}"
 
 
 @asynccontextmanager
@@ -167,6 +177,14 @@ async def _keep(service: Service, run: Callable[..., Awaitable[None]], *argument
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+def _policy(settings: Settings, market: LiveMarket) -> ExecutionPolicy:
+    return ExecutionPolicy(
+        router=ROUTERS[settings.router],
+        terms=market.terms,
+        retry=backoff(3, 200_000_000, 5_000_000_000),
+    )
+
+
 def _workers(service: Service, queue: MemoryQueue) -> Workers:
     executor = Executor(
         clock=service.clock,
@@ -175,7 +193,7 @@ def _workers(service: Service, queue: MemoryQueue) -> Workers:
         prices=service.market.prices,
         store=service.store,
         journal=service.journal,
-        policy=ExecutionPolicy(router=best, retry=backoff(3, 200_000_000, 5_000_000_000)),
+        policy=_policy(service.settings, service.market),
     )
     return Workers(
         queue=queue,

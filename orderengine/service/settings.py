@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from ipaddress import ip_address
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -13,6 +13,7 @@ from orderengine.errors import InvalidData, InvalidRequest
 from orderengine.market.config import MarketConfig
 from orderengine.market.opening import opening_of
 from orderengine.market.profiles import PROFILES
+from orderengine.routing.choose import ROUTERS
 from orderengine.storage.snapshots import read_snapshot
 
 __all__ = ["Settings"]
@@ -35,6 +36,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Order ids that one job of the queue carries at most."""
     snapshot: str = ""
     """``ORDERENGINE_SNAPSHOT``: a file of pools to trade in; empty for the profile's own."""
+    router: str = "best"
+    """``ORDERENGINE_ROUTER``: ``best`` quote, or the strategy that computes every route."""
     sim_profile: str = "original"
     sim_seed: int = 1
     sim_fail_rate: float = 0.0
@@ -71,7 +74,14 @@ class Settings(Struct, frozen=True, kw_only=True):
             ),
             batch_max=_integer(given, "ORDERENGINE_BATCH_MAX", default.batch_max, 1, 10_000),
             snapshot=_snapshot(given.get("ORDERENGINE_SNAPSHOT", "")),
-            sim_profile=_profile(given.get("ORDERENGINE_SIM_PROFILE", default.sim_profile)),
+            router=_named(
+                "ORDERENGINE_ROUTER", given.get("ORDERENGINE_ROUTER", default.router), ROUTERS
+            ),
+            sim_profile=_named(
+                "ORDERENGINE_SIM_PROFILE",
+                given.get("ORDERENGINE_SIM_PROFILE", default.sim_profile),
+                PROFILES,
+            ),
             sim_seed=_integer(given, "ORDERENGINE_SIM_SEED", default.sim_seed, 0, 2**63 - 1),
             sim_fail_rate=_share(given, "ORDERENGINE_SIM_FAIL_RATE"),
         )
@@ -137,9 +147,9 @@ def _database_path(url: str) -> str:
     return path
 
 
-def _profile(name: str) -> str:
-    if name not in PROFILES:
-        raise InvalidData("ORDERENGINE_SIM_PROFILE", repr(name), f"one of {', '.join(PROFILES)}")
+def _named(variable: str, name: str, known: Collection[str]) -> str:
+    if name not in known:
+        raise InvalidData(variable, repr(name), f"one of {', '.join(known)}")
     return name
 
 

@@ -10,11 +10,13 @@ import msgspec
 from msgspec import Meta, Struct
 
 from orderengine.errors import InvalidAmount
+from orderengine.execution.inquiry import Choice
 from orderengine.model.amounts import U64_MAX
 from orderengine.model.events import Confirmed, Failed
 from orderengine.model.instants import parse_rfc3339, rfc3339
 from orderengine.model.lifecycle import OrderState
-from orderengine.model.order import Declined, Mode, Order, Priority, Quote, Route
+from orderengine.model.order import Declined, Mode, Order, Priority
+from orderengine.routing.strategies import STRATEGIES
 
 __all__ = ["ExecuteRequest", "QuoteRequest", "order_view", "quote_view", "request_sha256"]
 
@@ -38,6 +40,17 @@ class QuoteRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     buy: _Symbol
     amount: _Amount
     mode: Mode = Mode.EXACT_IN
+    strategy: (
+        Annotated[
+            str,
+            Meta(
+                max_length=64,
+                description=f"how to route: {', '.join(STRATEGIES)}; left out, as orders are",
+                examples=["split"],
+            ),
+        ]
+        | None
+    ) = None
 
     def to_order(self, order_id: str) -> Order:
         """Return the order that is asked about."""
@@ -131,11 +144,30 @@ def order_view(state: OrderState) -> dict[str, Any]:
     return view
 
 
-def quote_view(route: Route, quotes: list[Quote], declined: list[Declined]) -> dict[str, Any]:
-    """Return a route and what every venue said."""
+def _said(found: Declined) -> dict[str, str]:
+    return {"venue": found.venue, "pool": found.pool, "code": found.code, "reason": found.reason}
+
+
+def quote_view(choice: Choice) -> dict[str, Any]:
+    """Return a route, its proof if it has one, and what every venue said.
+
+    ``bound`` is what no route can do better than, before costs; ``gap_bps`` how far this one may be
+    from it; ``left_out`` says why pools that a strategy looked at have no leg, ``declined`` why
+    there was no answer, or which quotes were worse. What is not known has no key.
+    """
+    route, is_computed = choice.route, not choice.quotes
+    left_out = [_said(found) for found in choice.declined if is_computed and found.pool]
+    declined = [_said(found) for found in choice.declined if not (is_computed and found.pool)]
+    measures: dict[str, Any] = {
+        "bound": None if route.bound is None else str(route.bound),
+        "gap_bps": route.gap_bps,
+        "price_impact_bps": route.price_impact_bps,
+        "network_cost": None if route.network_cost is None else str(route.network_cost),
+    }
     return {
         "amount_in": str(route.amount_in),
         "amount_out": str(route.amount_out),
+        **{name: value for name, value in measures.items() if value is not None},
         "legs": [
             {
                 "venue": leg.venue,
@@ -156,11 +188,9 @@ def quote_view(route: Route, quotes: list[Quote], declined: list[Declined]) -> d
                 "amount_in": str(quote.amount_in),
                 "amount_out": str(quote.amount_out),
             }
-            for quote in quotes
+            for quote in choice.quotes
         ],
-        "declined": [
-            {"venue": said.venue, "pool": said.pool, "code": said.code, "reason": said.reason}
-            for said in declined
-        ],
+        **({"left_out": left_out} if is_computed else {}),
+        "declined": declined,
         "simulated": True,
     }

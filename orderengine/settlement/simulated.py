@@ -1,22 +1,25 @@
 """Settle swaps in the simulated world: sign, send, and tell what became of it.
 
-Signatures are mock: ``sim`` and a hash of the signed bytes. Each sending of the same bytes draws
-anew whether it is lost and when it lands; the world executes a signature at most once. All luck is
-drawn by order, attempt and sending, so two policies that send different bytes meet the same.
+A route's legs become one transaction, in their order (``market.transactions`` has the rule by which
+legs of several hops share what comes in). Signatures are mock: ``sim`` and a hash of the signed
+bytes. Each sending of the same bytes draws anew whether it is lost and when it lands; the world
+executes a signature at most once. All luck is drawn by order, attempt and sending, so two policies
+that send different bytes meet the same.
 """
 
 from __future__ import annotations
 
 from hashlib import blake2b
 
-from orderengine.errors import InvalidAmount, InvalidRequest
+from orderengine.errors import InvalidAmount, InvalidRequest, WrongPair
 from orderengine.execution.ports import Clock, Landed, Lapsed, Outcome, Reverted, Signed, SwapPlan
 from orderengine.market.config import LandingConfig, MarketConfig
 from orderengine.market.draws import Draws, key_of
 from orderengine.market.fees import COMPUTE_UNITS, Fees
 from orderengine.market.fields import duration_ns
 from orderengine.market.latency import LatencyModel, LatencyOf
-from orderengine.market.world import Execution, SwapLeg, Transaction, World, encode_transaction
+from orderengine.market.transactions import SwapLeg, Transaction, encode_transaction
+from orderengine.market.world import Execution, World
 from orderengine.model.amounts import U64_MAX
 from orderengine.model.order import Leg, Mode, Order
 from orderengine.pools import Pool, direction_of
@@ -29,12 +32,12 @@ _SENDINGS = 2**20
 
 
 def _signed_leg(order: Order, leg: Leg, pool: Pool) -> SwapLeg:
-    """Return what is signed for a leg; routers are also written by users."""
+    """Return what is signed for a leg; routers and strategies are also written by users."""
     exact_in = order.mode is Mode.EXACT_IN
     amount = leg.amount_in if exact_in else leg.amount_out
     if not 1 <= amount <= U64_MAX:
         raise InvalidAmount(f"the leg on {leg.pool}", amount, "from 1 to 2^64 - 1 base units")
-    return SwapLeg(leg.pool, direction_of(pool, order.sell, order.buy), exact_in, amount)
+    return SwapLeg(leg.pool, direction_of(pool, leg.sell, leg.buy), exact_in, amount)
 
 
 class _Sent:
@@ -126,6 +129,9 @@ class SimulatedSettlement:
                 raise InvalidRequest(f"the route names the pool {leg.pool!r}, which does not exist")
             legs.append(_signed_leg(order, leg, pool))
             units += COMPUTE_UNITS[pool.venue]
+        ends = plan.route.legs[0].sell, plan.route.legs[-1].buy
+        if ends != (order.sell, order.buy):
+            raise WrongPair("the route", "/".join(ends), order.sell, order.buy)
         transaction = Transaction(
             memo=f"{order.order_id}:{plan.attempt}",
             user=order.user,

@@ -62,6 +62,11 @@ def assumptions_of(scenario: Scenario) -> list[str]:
             f"The outside price is a geometric Brownian motion without drift, "
             f"{market.price.volatility:.0%} a year; it has no jumps and no calm or wild hours."
         )
+    if market.hops or market.prices:
+        said.append(
+            f"Tokens besides {market.base} and {market.quote} have a constant outside price. Legs "
+            "of several hops are one transaction; what one brings the next ones share as planned."
+        )
     if market.arbitrage:
         said.append(
             "At the start of each slot, before our orders, an arbitrageur with unlimited tokens "

@@ -1,7 +1,8 @@
 """Let a scenario hold a function of the user's own, and say which one it was.
 
 A built-in is known by its name. A function written in a file or a notebook cell is known by its
-name and the SHA-256 of its source, so two results can be told apart whose scenarios look alike.
+name and the SHA-256 of its source, so two results can be told apart whose scenarios look alike. So
+is a routing strategy, by that of its function.
 """
 
 from __future__ import annotations
@@ -9,16 +10,17 @@ from __future__ import annotations
 import functools
 import inspect
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from types import CodeType
 from typing import Any, TypeVar, cast
 
 from orderengine.errors import InvalidScenario
+from orderengine.routing.request import Strategy
 
 __all__ = ["Plugin"]
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F")
 
 
 class Plugin:
@@ -26,9 +28,7 @@ class Plugin:
 
     __slots__ = ("function", "name", "source_sha256")
 
-    def __init__(
-        self, name: str, source_sha256: str = "", function: Callable[..., object] | None = None
-    ) -> None:
+    def __init__(self, name: str, source_sha256: str = "", function: object | None = None) -> None:
         self.name = name
         self.source_sha256 = source_sha256
         self.function = function
@@ -44,6 +44,8 @@ class Plugin:
             return value
         if isinstance(value, str):
             return cls(value)
+        if isinstance(value, Strategy):
+            return cls(value.name, _source_sha256(_inner(value.route)), value)
         if callable(value):
             named = _inner(value)
             name = getattr(named, "__qualname__", type(named).__qualname__)

@@ -80,7 +80,9 @@ class EngineConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     workers: int = 8_192
     """Orders executed at once; the rest wait in their lanes."""
     router: Plugin = Plugin("best")
-    """``best``, or a function of an order and its quotes that returns a quote, a route or None."""
+    """``best`` quote, or a strategy that computes a route from the pools themselves, by its name
+    (``split``, …); or a function of an order and its quotes that returns a quote, a route or None;
+    or a ``Strategy`` of one's own."""
     retry: Plugin = Plugin("backoff")
     """``backoff``, or a function of state and code that returns a wait in ns; None gives up."""
     slippage: Plugin = Plugin("fixed")

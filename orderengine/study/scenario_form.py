@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from orderengine.errors import InvalidScenario
+from orderengine.routing.request import Strategy
 from orderengine.study.plugin import Plugin
 
 __all__ = [
@@ -84,6 +85,8 @@ def _with_decimals(kind: Any, wire: Any) -> Any:  # noqa: ANN401
     """Return ``wire`` with numbers as text in each field whose default is a decimal as text."""
     if isinstance(wire, list) and get_args(kind):
         return [_with_decimals(get_args(kind)[0], item) for item in wire]
+    if isinstance(wire, dict) and get_args(kind) == (str, str):
+        return {name: _as_decimal(value) for name, value in wire.items()}
     if not isinstance(wire, dict) or not _is_struct(kind):
         return wire
     found = dict(wire)
@@ -91,9 +94,13 @@ def _with_decimals(kind: Any, wire: Any) -> Any:  # noqa: ANN401
         value = wire.get(field.encode_name)
         if isinstance(value, dict | list):
             found[field.encode_name] = _with_decimals(field.type, value)
-        elif _is_decimal(field.default) and _is_number(value):
-            found[field.encode_name] = format(Decimal(str(value)), "f")
+        elif _is_decimal(field.default) and field.encode_name in wire:
+            found[field.encode_name] = _as_decimal(value)
     return found
+
+
+def _as_decimal(value: object) -> object:
+    return format(Decimal(str(value)), "f") if _is_number(value) else value
 
 
 def _is_struct(kind: object) -> bool:
@@ -165,11 +172,13 @@ def _find(wire: Any, path: str) -> object:  # noqa: ANN401
 
 
 def _tree(value: object) -> Any:  # noqa: ANN401
-    """Return nested dicts and lists, plugins kept as they are."""
-    if isinstance(value, Struct):
+    """Return nested dicts and lists, plugins and strategies kept as they are."""
+    if isinstance(value, Struct) and not isinstance(value, Strategy):
         return {name: _tree(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, tuple | list):
         return [_tree(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _tree(item) for name, item in value.items()}
     return value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from orderengine.errors import InvalidScenario
 from orderengine.execution.deadlines import Deadlines
@@ -31,7 +32,7 @@ from orderengine.settlement.simulated import SimulatedSettlement
 from orderengine.storage.snapshots import read_snapshot
 from orderengine.study.files import read_latencies, read_prices
 from orderengine.study.scenario import EngineConfig, Scenario
-from orderengine.venues.simulated import SimulatedPrices, simulated_venues
+from orderengine.venues.simulated import SimulatedPrices, simulated_terms, simulated_venues
 
 __all__ = ["Wired", "build_policy", "build_world", "latency_of", "read_opening", "wire"]
 
@@ -72,7 +73,14 @@ def build_world(scenario: Scenario) -> World:
         if scenario.start:
             start_ns = parse_rfc3339(scenario.start)
     pools = open_market(market, opening, path.price_x64(0, start_ns))
-    return World(market, scenario.seed, pools, path, start_ns)
+    return World(
+        market,
+        scenario.seed,
+        pools,
+        path,
+        start_ns,
+        constant_prices_x64=opening.constant_prices_x64,
+    )
 
 
 def read_opening(market: MarketConfig) -> Opening:
@@ -131,7 +139,7 @@ def wire(scenario: Scenario, world: World, clock: Clock, observe: Callable[[Even
         prices=prices,
         store=store,
         journal=journal,
-        policy=build_policy(scenario.engine),
+        policy=replace(build_policy(scenario.engine), terms=simulated_terms(market.fees, world)),
     )
     workers = Workers(
         queue=queue,

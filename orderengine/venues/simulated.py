@@ -1,20 +1,28 @@
-"""Quote orders on the pools of the simulated world."""
+"""Quote orders on the pools of the simulated world, and hand the pools out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from orderengine.errors import Rejected, WrongPair
-from orderengine.execution.ports import Clock
-from orderengine.market.config import MarketConfig
+from orderengine.execution.ports import Clock, Reading
+from orderengine.market.config import FeeConfig, MarketConfig
 from orderengine.market.draws import Draws, key_of
 from orderengine.market.fees import COMPUTE_UNITS, Fees
 from orderengine.market.latency import LatencyModel, LatencyOf
-from orderengine.market.world import World, require_room
+from orderengine.market.transactions import require_room
+from orderengine.market.world import World
 from orderengine.model.order import Declined, Mode, Order, Priority, Quote
 from orderengine.pools import Pool, direction_of
+from orderengine.routing.request import Costs, Terms
 
-__all__ = ["SimulatedPrices", "SimulatedVenue", "one_pool_an_order", "simulated_venues"]
+__all__ = [
+    "SimulatedPrices",
+    "SimulatedVenue",
+    "one_pool_an_order",
+    "simulated_terms",
+    "simulated_venues",
+]
 
 
 class SimulatedPrices:
@@ -74,17 +82,35 @@ class SimulatedVenue:
         self, order: Order, attempt: int, until_ns: int
     ) -> Sequence[Quote | Declined] | None:
         """Return a quote or a reason for each pool, from the state at the end of the latency."""
-        key, addresses = key_of(order.order_id), self._pools
-        if self._only is not None:
-            only = self._only(key)
-            if only not in addresses:
-                return ()
-            addresses = {only: None}
+        key = key_of(order.order_id)
+        addresses = self._asked(key)
+        if not addresses:
+            return ()
         read_ns = self._clock.now_ns() + self._latency(key, attempt)
         await self._clock.sleep_until(min(read_ns, until_ns))
-        return self._read(order, addresses, read_ns) if read_ns <= until_ns else None
+        return self._quotes(order, addresses, read_ns) if read_ns <= until_ns else None
 
-    def _read(
+    async def read(self, order: Order, attempt: int, until_ns: int) -> Reading | None:
+        """Return the pools as they are at the end of the latency, the same as that of ``quote``."""
+        key, world = key_of(order.order_id), self._world
+        addresses = self._asked(key)
+        if not addresses:
+            return Reading((), world.slot)
+        read_ns = self._clock.now_ns() + self._latency(key, attempt)
+        await self._clock.sleep_until(min(read_ns, until_ns))
+        if read_ns > until_ns:
+            return None
+        world.advance(read_ns)
+        return Reading(tuple([world.pools[name] for name in addresses]), world.slot)
+
+    def _asked(self, key: int) -> Collection[str]:
+        """Return the addresses of the pools that answer for an order."""
+        if self._only is None:
+            return self._pools
+        only = self._only(key)
+        return (only,) if only in self._pools else ()
+
+    def _quotes(
         self, order: Order, addresses: Iterable[str], now_ns: int
     ) -> Sequence[Quote | Declined]:
         world = self._world
@@ -96,12 +122,7 @@ class SimulatedVenue:
     def _network_cost(self, order: Order) -> int:
         """Return the network's fee in the token that varies, rounded up."""
         fee = self._network_fees[order.priority]
-        if fee == 0:
-            return 0
-        varies = order.buy if order.mode is Mode.EXACT_IN else order.sell
-        if varies == "SOL":
-            return fee
-        return -(-fee * self._world.reference_price_x64("SOL", varies) // 2**64)
+        return -(-fee * _lamport_x64(self._world, order) // 2**64) if fee else 0
 
     def _quote(self, order: Order, pool: Pool, cost: int, now_s: int) -> Quote | Declined:
         try:
@@ -123,6 +144,30 @@ class SimulatedVenue:
             network_cost=cost,
             slot=self._world.slot,
         )
+
+
+def _lamport_x64(world: World, order: Order) -> int:
+    """Return what a lamport is worth in the token that varies, Q64.64, rounded down."""
+    varies = order.buy if order.mode is Mode.EXACT_IN else order.sell
+    return 2**64 if varies == "SOL" else world.reference_price_x64("SOL", varies)
+
+
+def simulated_terms(config: FeeConfig, world: World) -> Callable[[Order], Terms]:
+    """Return the terms under which a strategy routes: the fees, at the outside price of SOL."""
+    fees = Fees(config)
+    is_free = not any(getattr(config, name) for name in config.__struct_fields__)
+
+    def terms(order: Order) -> Terms:
+        if is_free:
+            return Terms(is_one_transaction=True)
+        costs = Costs(
+            signature_lamports=config.signature_lamports,
+            unit_price=fees.unit_price(order.priority),
+            lamport_price_x64=_lamport_x64(world, order),
+        )
+        return Terms(costs=costs, is_one_transaction=True)
+
+    return terms
 
 
 def one_pool_an_order(pools: Sequence[str], draws: Draws) -> Callable[[int], str]:

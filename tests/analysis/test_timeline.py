@@ -6,12 +6,13 @@ import re
 
 import pytest
 from hypothesis import given, settings
+from msgspec.structs import replace
 
 from orderengine.analysis.phases import spans
 from orderengine.analysis.timeline import timeline
 from orderengine.errors import InvalidData
-from orderengine.model.events import Accepted, Event, Failed, Routed
-from orderengine.model.order import Mode
+from orderengine.model.events import Accepted, Claimed, Event, Failed, Routed
+from orderengine.model.order import Declined, Leg, Mode, Route
 from tests.analysis.logs import MS, Log, an_order, drawn_logs, filled_log, seeded_logs, x64
 
 
@@ -98,3 +99,54 @@ def test_a_log_must_begin_with_accepted() -> None:
     assert isinstance(log[0], Accepted)
     with pytest.raises(InvalidData, match="accepted event first"):
         timeline(log[1:])
+
+
+def test_a_computed_route_tells_its_hops_its_proof_and_what_it_left_out() -> None:
+    """Each leg in its own tokens; a pool that lost has a dot, a venue that was silent a cross."""
+    order = an_order()
+
+    def leg(pool: str, sell: str, buy: str, amount_in: int, amount_out: int) -> Leg:
+        return Leg(
+            pool=pool,
+            venue="orca_whirlpool",
+            sell=sell,
+            buy=buy,
+            amount_in=amount_in,
+            amount_out=amount_out,
+        )
+
+    legs = (
+        leg("one", "SOL", "USDC", 4 * 10**9, 600_000_000),
+        leg("two", "SOL", "USDT", 6 * 10**9, 901_000_000),
+        leg("three", "USDT", "USDC", 901_000_000, 900_000_000),
+    )
+    route = Route(legs=legs, amount_in=10**10, amount_out=1_500_000_000, mode=Mode.EXACT_IN)
+    declined = (
+        Declined(venue="late", pool="", code="QUOTE_TIMEOUT", reason="too late"),
+        Declined(venue="raydium_cpmm", pool="four", code="WORSE_PRICE", reason="2.00 bps worse"),
+    )
+
+    def told(route: Route) -> str:
+        log = Log(order)
+        log.add(Claimed, log.events[0].at_ns, worker="w")
+        log.add(
+            Routed,
+            log.events[0].at_ns + MS,
+            attempt=1,
+            route=route,
+            quotes=(),
+            declined=declined,
+            reference_price_x64=x64(0.15),
+        )
+        return str(timeline(log.events))
+
+    text = told(replace(route, bound=1_500_000_100))
+    assert "over 3 pools by way of USDT; at most 0.0007 bps from the best" in text
+    assert "✓ orca_whirlpool two" in text
+    assert "6 SOL → 901 USDT" in text
+    assert "901 USDT → 900 USDC" in text
+    assert "✗ late" in text
+    assert "· raydium_cpmm four" in text
+    assert "WORSE_PRICE: 2.00 bps worse" in text
+    assert "; proven best" in told(replace(route, bound=1_500_000_000))
+    assert "; computed" in told(route)

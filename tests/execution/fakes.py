@@ -27,6 +27,7 @@ from orderengine.execution.ports import (
     Landed,
     Lapsed,
     Outcome,
+    Reading,
     Reverted,
     Settlement,
     Signed,
@@ -89,7 +90,7 @@ class Prices:
         return PRICE_X64
 
 
-Answer = Sequence[Quote | Declined] | Exception
+Answer = Sequence[Quote | Declined] | Exception | Reading
 
 
 class ScriptedVenue:
@@ -116,6 +117,18 @@ class ScriptedVenue:
     async def quote(self, order: Order, attempt: int, until_ns: int) -> Sequence[Quote | Declined]:
         """Answer as the script says, however late."""
         del order, until_ns
+        answer = await self._answer(attempt)
+        assert not isinstance(answer, Reading)
+        return answer
+
+    async def read(self, order: Order, attempt: int, until_ns: int) -> Reading:
+        """Answer as the script says, however late."""
+        del order, until_ns
+        answer = await self._answer(attempt)
+        assert isinstance(answer, Reading)
+        return answer
+
+    async def _answer(self, attempt: int) -> Sequence[Quote | Declined] | Reading:
         self.asked.append(attempt)
         await self.point()
         await anyio.sleep(self.latency_ns / 1e9)

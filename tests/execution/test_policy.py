@@ -37,7 +37,7 @@ def _route(amount_in: int, amount_out: int) -> Route:
         (199, 50, 199),  # 198.005
         (1, 1, 1),  # 0.9999
         (1, 9_999, 1),  # 0.0001
-        (1, 10_000, 0),  # 0
+        (1, 10_000, 1),  # 0, but nothing is never enough
         (3, 3_333, 3),  # 2.0001
         (3, 3_334, 2),  # 1.9998
         (2**64 - 1, 1, 18_444_899_399_302_180_660),  # 18444899399302180659.8385
@@ -46,7 +46,7 @@ def _route(amount_in: int, amount_out: int) -> Route:
 def test_the_least_output_is_rounded_up(
     amount_out: int, slippage_bps: int, amount_out_min: int
 ) -> None:
-    """In the trader's favour: never less than the exact quotient in the comment."""
+    """In the trader's favour: never less than the exact quotient in the comment, nor than 1."""
     order = replace(ORDER, slippage_bps=slippage_bps)
     assert slippage(order, _route(1_000, amount_out)) == (1_000, amount_out_min)
 

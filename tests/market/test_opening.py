@@ -11,7 +11,9 @@ from msgspec.structs import replace
 
 from orderengine.errors import InvalidScenario
 from orderengine.market.config import FlowConfig, MarketConfig
-from orderengine.market.opening import base_price_x64, open_market, opening_of
+from orderengine.market.connected import price_of_x64
+from orderengine.market.opening import open_market, opening_of
+from orderengine.market.pools import PoolConfig
 from orderengine.market.prices import PriceConfig
 from orderengine.market.world import World
 from orderengine.model.tokens import token
@@ -68,7 +70,7 @@ def test_the_deepest_pool_gives_the_price(mirrored: bool) -> None:
     opened = open_market(MARKET, opening, opening.price_x64)
     assert [pool.address for pool in opened] == ["shallow", "deep"]
     assert {pool.token_a for pool in opened} | {pool.token_b for pool in opened} == {"SOL", "USDC"}
-    assert base_price_x64(opened[1], "SOL") == opening.price_x64
+    assert price_of_x64(opened[1], "SOL") == opening.price_x64
 
 
 def test_a_price_that_is_given_counts() -> None:
@@ -129,7 +131,77 @@ def test_arbitrage_brings_either_kind_to_the_outside_price(mirrored: bool, ratio
     go_to(world, 1)
     world.require_conserved()
     (pool,) = world.pools.values()
-    reached = Fraction(base_price_x64(pool, "SOL"), outside)
+    reached = Fraction(price_of_x64(pool, "SOL"), outside)
     assert Fraction(9_974, 10_000) < reached < Fraction(10_026, 10_000)
     if abs(ratio - 1) > Fraction(1, 100):
         assert world.ledger.balance("arbitrageur", "SOL") != 2**100
+
+
+USDT, JUP = token("USDT").mint, token("JUP").mint
+
+
+def test_pools_of_other_pairs_are_taken_where_they_connect_the_two() -> None:
+    """Dead ends and unknown tokens are not; a token's price is that of its deepest pool."""
+    pools = (
+        cpmm("pair"),
+        cpmm("sol-usdt", tokens=(SOL, USDT)),  # 9 and 6 decimals, as USDC
+        cpmm("usdt-usdc", 1, 1_000, tokens=(USDT, USDC)),  # 10^9 base units of each
+        cpmm("shallow", 1, 2_000, tokens=(USDT, USDC)),
+        cpmm("dead-end", tokens=(SOL, JUP)),
+        cpmm("unknown", tokens=(SOL, "x")),
+    )
+    market = replace(MARKET, hops=True)
+    opening = opening_of(market, snapshot_of(*pools))
+    names = [pool.address for pool in opening.snapshot_pools]
+    assert names == ["pair", "sol-usdt", "usdt-usdc", "shallow"]
+    assert {name for pool in opening.snapshot_pools for name in (pool.token_a, pool.token_b)} == {
+        "SOL",
+        "USDC",
+        "USDT",
+    }
+    # The deepest, by worth, is the one with SOL: 80 USDT for one, as in USDC.
+    assert opening.constant_prices_x64.keys() == {"USDT"}
+    assert abs(opening.constant_prices_x64["USDT"] / 2**64 - 1) < 1e-9
+    assert "3 that connect the two by way of USDT" in opening.said
+    assert opening_of(MARKET, snapshot_of(*pools)).constant_prices_x64 == {}
+    given = opening_of(replace(market, prices={"USDT": "1.5"}), snapshot_of(*pools))
+    assert given.constant_prices_x64["USDT"] == 3 << 63
+
+
+def test_tokens_are_priced_one_from_another() -> None:
+    """Also those that no pool trades for base or quote: here JUP, by way of USDT and RAY."""
+    ray = token("RAY").mint
+    pools = (
+        cpmm("pair"),
+        cpmm("a", tokens=(SOL, USDT)),
+        cpmm("b", 1, 2_000, tokens=(USDT, JUP)),  # 10^9 for 2 x 10^9: half a USDT a JUP
+        cpmm("c", 1, 100, tokens=(JUP, ray)),
+        cpmm("d", 1, 2_000, tokens=(ray, USDC)),
+    )
+    opening = opening_of(replace(MARKET, hops=True), snapshot_of(*pools))
+    assert len(opening.snapshot_pools) == 5
+    found = {name: price / 2**64 for name, price in opening.constant_prices_x64.items()}
+    assert found.keys() == {"USDT", "JUP", "RAY"}
+    assert abs(found["USDT"] - 1) < 1e-9
+    assert abs(found["JUP"] - 0.5) < 1e-9
+    world = World(
+        market_of(flow=FLOW, arbitrage=True),
+        1,
+        opening.snapshot_pools,
+        Steps((PRICE_X64,)),
+        START_NS,
+        constant_prices_x64=opening.constant_prices_x64,
+    )
+    go_to(world, 30)
+    assert set(world.require_conserved()) == {"SOL", "USDC", "USDT", "JUP", "RAY"}
+
+
+def test_a_pool_of_another_pair_opens_at_the_ratio_of_prices() -> None:
+    """Whichever way its pair is written."""
+    side = PoolConfig(name="side", pair="USDT/SOL", venue="raydium_cpmm", depth="1000SOL")
+    market = MarketConfig(pools=(side,), prices={"USDT": "0.5"})
+    opening = opening_of(market, None)
+    (pool,) = open_market(market, opening, PRICE_X64)
+    assert (pool.token_a, pool.token_b) == ("USDT", "SOL")
+    assert pool.vault_b == 1_000 * 10**9
+    assert abs(pool.vault_a - 160_000 * 10**6) <= 1

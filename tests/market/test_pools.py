@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -201,13 +202,9 @@ def test_every_bound_opens_and_its_neighbour_is_refused(field: str, end: int) ->
         base = replace(base, bins=100)
     pool = open_pool(replace(base, **{field: bound}), PRICE_X64, BASE, QUOTE)
     pool.swap_exact_in(B_TO_A, USDC, NOW_S)
+    wrong: dict[str, Any] = {field: bound + (1 if end else -1)}
     with pytest.raises(InvalidScenario) as caught:
-        PoolConfig(
-            name="p",
-            venue="raydium_cpmm",
-            depth="1USDC",
-            **{field: bound + (1 if end else -1)},
-        )
+        PoolConfig(name="p", venue="raydium_cpmm", depth="1USDC", **wrong)
     assert caught.value.field == field
 
 

@@ -12,7 +12,8 @@ from orderengine.market.config import FlowConfig
 from orderengine.market.draws import Draws
 from orderengine.market.pools import PoolConfig
 from orderengine.market.prices import Gbm
-from orderengine.market.world import SwapLeg, Transaction, World
+from orderengine.market.transactions import SwapLeg, Transaction
+from orderengine.market.world import World
 from orderengine.pools import Direction
 from tests.market.worlds import (
     A_TO_B,

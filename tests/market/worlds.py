@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from orderengine.market.config import FlowConfig, MarketConfig
 from orderengine.market.described import open_pool
+from orderengine.market.opening import open_market, opening_of
 from orderengine.market.pools import PoolConfig
 from orderengine.market.prices import to_x64
-from orderengine.market.world import SwapLeg, Transaction, World, encode_transaction
+from orderengine.market.transactions import SwapLeg, Transaction, encode_transaction
+from orderengine.market.world import World
 from orderengine.model.tokens import token
 from orderengine.pools import Direction
 
@@ -62,6 +66,23 @@ def world_of(
         for pool in config.pools
     ]
     return World(config, seed, opened, Steps(prices_x64), START_NS)
+
+
+def connected_world(
+    *pools: PoolConfig, prices_x64: Sequence[int] = (PRICE_X64,), **changes: object
+) -> World:
+    """Return a world that also has pools with USDT, which is worth a USDC."""
+    config = market_of(*pools, prices={"USDT": "1"}, **changes)
+    opening = replace(opening_of(config, None), price_x64=prices_x64[0])
+    opened = open_market(config, opening, prices_x64[0])
+    return World(
+        config,
+        1,
+        opened,
+        Steps(prices_x64),
+        START_NS,
+        constant_prices_x64=opening.constant_prices_x64,
+    )
 
 
 def sell_sol(

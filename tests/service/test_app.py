@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosedOK, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from orderengine.model.events import Event
+from orderengine.model.events import Event, Routed
 from orderengine.model.lifecycle import fold
 from orderengine.model.wire import decode_event
 from tests.service.serving import Process, Serving, serving
@@ -294,6 +294,64 @@ def test_a_quote_executes_nothing(http: httpx.Client) -> None:
     assert problem(http.post("/quote", json=SWAP | {"buy": "JUP"})) == (400, "WRONG_PAIR")
 
 
+def test_a_strategy_can_be_asked_for(http: httpx.Client) -> None:
+    """It computes a route over the pools themselves, and says how good that is proven to be."""
+    large = {"sell": "SOL", "buy": "USDC", "amount": "500000000000"}
+    quoted = http.post("/quote", json=large).json()
+    assert {"bound", "left_out"}.isdisjoint(quoted)
+    split = http.post("/quote", json=large | {"strategy": "split"}).json()
+    assert {leg["venue"] for leg in split["legs"]} == {"raydium_cpmm", "meteora_dlmm"}
+    assert int(split["bound"]) >= int(split["amount_out"]) > int(quoted["amount_out"])
+    assert 0 <= split["gap_bps"] < 1e-3
+    assert split["price_impact_bps"] > 1
+    assert (split["quotes"], split["left_out"], split["declined"]) == ([], [], [])
+    tiny = http.post("/quote", json=large | {"amount": "20000", "strategy": "split"}).json()
+    assert [sorted(said) for said in tiny["left_out"]] == [["code", "pool", "reason", "venue"]]
+    assert int(sum(int(leg["amount_in"]) for leg in tiny["legs"])) == 20_000
+    proven = http.post("/quote", json=large | {"strategy": "best"}).json()
+    assert (len(proven["legs"]), int(proven["bound"]) > int(proven["amount_out"])) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "code"),
+    [
+        ({"strategy": "worst"}, 400, "INVALID_REQUEST"),
+        ({"strategy": 1}, 400, "INVALID_REQUEST"),
+        ({"strategy": "split", "buy": "JUP"}, 400, "WRONG_PAIR"),
+        ({"strategy": "split", "amount": "1"}, 422, "AMOUNT_TOO_SMALL"),
+        (
+            {"strategy": "split", "mode": "exact_out", "amount": "18446744073709551615"},
+            422,
+            "INSUFFICIENT_LIQUIDITY",
+        ),
+    ],
+    ids=str,
+)
+def test_a_strategy_that_finds_nothing_says_why(
+    http: httpx.Client, changes: dict[str, object], status: int, code: str
+) -> None:
+    """What cannot be asked is a bad request; what the market cannot do is another matter."""
+    body = {name: SWAP[name] for name in ("sell", "buy", "amount")} | changes
+    assert problem(http.post("/quote", json=body)) == (status, code)
+
+
+def test_a_service_routes_by_the_strategy_that_it_was_told(tmp_path: Path) -> None:
+    """Its orders are split, and quotes without a strategy are what orders get."""
+    env = {"ORDERENGINE_ROUTER": "split", "ORDERENGINE_SIM_PROFILE": "instant"}
+    with (
+        serving(tmp_path, **env) as served,
+        httpx.Client(base_url=served.url, timeout=10) as client,
+    ):
+        assert "router split" in served.line
+        large = {"sell": "SOL", "buy": "USDC", "amount": "500000000000"}
+        assert len(client.post("/quote", json=large).json()["legs"]) == 2
+        order_id = submit(client, **large)
+        assert ended(client, order_id)["status"] == "confirmed"
+        (routed,) = [event for event in log_of(client, order_id) if isinstance(event, Routed)]
+    assert {leg.venue for leg in routed.route.legs} == {"raydium_cpmm", "meteora_dlmm"}
+    assert routed.route.bound is not None
+
+
 def test_the_api_describes_itself(http: httpx.Client) -> None:
     """Every operation that takes a body shows one; the page needs nothing from elsewhere."""
     schema = http.get("/openapi.json").json()
@@ -301,6 +359,7 @@ def test_the_api_describes_itself(http: httpx.Client) -> None:
     for path in ("/execute", "/quote"):
         content = schema["paths"][path]["post"]["requestBody"]["content"]["application/json"]
         assert "1500000000" in json.dumps(content)
+    assert '"strategy": "split"' in json.dumps(schema["paths"]["/quote"]["post"]["requestBody"])
     page = http.get("/docs")
     assert page.status_code == 200
     assert "http://" not in page.text.replace("http://127.0.0.1", "").split("<script>")[0]

@@ -13,17 +13,28 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orderengine import virtualtime
-from orderengine.errors import InvalidAmount, InvalidRequest
+from orderengine.errors import InvalidAmount, InvalidRequest, WrongPair
 from orderengine.execution.ports import Landed, Lapsed, Outcome, Reverted, Signed, SwapPlan
 from orderengine.market.config import FeeConfig, LandingConfig
 from orderengine.market.draws import Draws, order_id_of
 from orderengine.market.fees import Fees
 from orderengine.market.latency import LatencyConfig, latency_model
+from orderengine.market.pools import PoolConfig
 from orderengine.market.world import World
 from orderengine.model.order import Leg, Mode, Order, Route
 from orderengine.pools import direction_of
 from orderengine.settlement.simulated import SimulatedSettlement
-from tests.market.worlds import CPMM, DLMM, PRICE_X64, SLOT_NS, SOL, START_NS, USDC, world_of
+from tests.market.worlds import (
+    CPMM,
+    DLMM,
+    PRICE_X64,
+    SLOT_NS,
+    SOL,
+    START_NS,
+    USDC,
+    connected_world,
+    world_of,
+)
 
 T = TypeVar("T")
 
@@ -543,3 +554,62 @@ def test_direction_is_taken_from_the_tokens() -> None:
     pool = funded_world().pools["cpmm"]
     both = (("SOL", "USDC"), ("USDC", "SOL"))
     assert [direction_of(pool, *pair).value for pair in both] == ["a_to_b", "b_to_a"]
+
+
+SIDE = PoolConfig(name="side", pair="SOL/USDT", venue="raydium_cpmm", depth="500000USDT")
+LAST = PoolConfig(name="last", pair="USDT/USDC", venue="meteora_dlmm", depth="300000USDC")
+
+
+def hops(world: World, order: Order, *names: str) -> SwapPlan:
+    """Return a plan over pools one after another, as the pools would pay now."""
+    legs, token, amount = [], order.sell, order.amount
+    for name in names:
+        pool = world.pools[name]
+        buy = pool.token_b if pool.token_a == token else pool.token_a
+        paid = pool.swap_exact_in(direction_of(pool, token, buy), amount, 0).amount_out
+        legs.append(
+            Leg(pool=name, venue="", sell=token, buy=buy, amount_in=amount, amount_out=paid)
+        )
+        token, amount = buy, paid
+    route = Route(legs=tuple(legs), amount_in=order.amount, amount_out=amount)
+    return SwapPlan(
+        order=order,
+        route=route,
+        attempt=1,
+        amount_in_max=order.amount,
+        amount_out_min=amount * 99 // 100,
+    )
+
+
+def test_a_route_of_two_hops_lands_as_one_transaction() -> None:
+    """Its fee pays for both swaps; the outcome is of the order's two tokens."""
+    world = connected_world(CPMM, SIDE, LAST)
+    world.ledger.issue("user", "SOL", 100 * SOL)
+    order = Order(order_id=order_id_of(1, 1), sell="SOL", buy="USDC", amount=10 * SOL)
+    plan = hops(world, order, "side", "last")
+
+    async def main() -> tuple[Signed, Outcome | None]:
+        settlement = settlement_of(world)
+        signed = await sent(settlement, plan)
+        return signed, await settlement.outcome(signed, FOREVER)
+
+    signed, outcome = run(main)
+    assert isinstance(outcome, Landed)
+    assert (outcome.amount_in, outcome.amount_out) == (10 * SOL, plan.route.amount_out)
+    assert signed.network_fee == Fees(FeeConfig()).network_fee(order.priority, 161_000 + 195_500)
+    assert world.ledger.balance("user", "USDC") == plan.route.amount_out
+    assert world.ledger.balance("user", "USDT") == 0
+    world.require_conserved()
+
+
+@pytest.mark.parametrize("names", [("side",), ("side", "last", "cpmm")], ids=str)
+def test_legs_that_do_not_lead_to_the_orders_token_are_refused(names: tuple[str, ...]) -> None:
+    """Whatever a route says of itself: what it brings in the end must be what was ordered."""
+    world = connected_world(CPMM, SIDE, LAST)
+    order = Order(order_id=order_id_of(1, 1), sell="SOL", buy="USDC", amount=SOL)
+
+    async def main() -> None:
+        with pytest.raises(WrongPair, match="SOL for USDC"):
+            await sign(settlement_of(world), hops(world, order, *names))
+
+    run(main)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from orderengine.errors import InvalidScenario
+from orderengine.routing.request import Strategy
 from orderengine.study.plugin import Plugin
 from tests.study import sources
 
@@ -149,3 +150,12 @@ def test_plugins_with_other_functions_differ() -> None:
     assert Plugin.of(closure_over(1)) != Plugin.of(closure_over(2))
     assert repr(Plugin.of("best")) == "Plugin('best')"
     assert repr(Plugin.of(sources.first)) == "Plugin(first, …)"
+
+
+def test_strategy_is_carried_by_the_source_of_its_function() -> None:
+    """Its name is its own; two of one name are told apart by what they do."""
+    strategies = [Strategy("mine", sources.by_way), Strategy("mine", sources.directly)]
+    one, other = (Plugin.of(strategy) for strategy in strategies)
+    assert one.name == other.name == "mine"
+    assert one.to_builtin() != other.to_builtin()
+    assert one.resolve("engine.router", {}) is strategies[0]

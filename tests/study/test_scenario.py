@@ -243,7 +243,7 @@ REFUSED: list[Any] = [
     ({"engine": 5}, "engine", 5, "a table"),
     ({"engine.workers": 0}, "engine.workers", 0, "from 1 to 1000000"),
     ({"engine.attempts_max": 101}, "engine.attempts_max", 101, "from 1 to 100"),
-    ({"engine.router": "worst"}, "engine.router", "worst", "one of best, or a function"),
+    ({"engine.router": "worst"}, "engine.router", "worst", "one of best, split, "),
     ({"engine.retry": "best"}, "engine.retry", "best", "one of backoff, or a function"),
     ({"engine.slippage": "best"}, "engine.slippage", "best", "one of fixed, or a function"),
     ({"engine.router": 3}, "engine.router", 3, "a name or a function"),

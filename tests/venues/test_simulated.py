@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import anyio
 import pytest
@@ -12,13 +13,22 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from orderengine import virtualtime
-from orderengine.market.config import FlowConfig
+from orderengine.execution.ports import Reading
+from orderengine.market.config import FeeConfig, FlowConfig
 from orderengine.market.draws import Draws, key_of, order_id_of
+from orderengine.market.fees import Fees
 from orderengine.market.latency import LatencyConfig, latency_model
-from orderengine.market.world import SwapLeg, World
+from orderengine.market.transactions import SwapLeg
+from orderengine.market.world import World
 from orderengine.model.order import Declined, Mode, Order, Priority, Quote
 from orderengine.pools import direction_of
-from orderengine.venues.simulated import SimulatedPrices, SimulatedVenue, one_pool_an_order
+from orderengine.routing.request import Terms
+from orderengine.venues.simulated import (
+    SimulatedPrices,
+    SimulatedVenue,
+    one_pool_an_order,
+    simulated_terms,
+)
 from tests.market.worlds import (
     CPMM,
     DLMM,
@@ -271,3 +281,96 @@ def test_reference_price_is_the_slots() -> None:
         ]
 
     assert virtualtime.run(main) == [PRICE_X64, 2 * PRICE_X64, 2**128 // (2 * PRICE_X64)]
+
+
+@pytest.mark.parametrize("within_ms", [10_000, 100])
+@pytest.mark.parametrize("number", range(4))
+def test_reading_meets_the_same_luck_as_quoting(number: int, within_ms: int) -> None:
+    """The same wait, the same pools, at the same slot; late is late for both."""
+    order = replace(SELL, order_id=order_id_of(1, number))
+    latency = LatencyConfig(model="lognormal", median="400ms", sigma=0.5)
+
+    async def main() -> tuple[Reading | None, int, Sequence[Quote | Declined] | None, int]:
+        found: list[Any] = []
+        for name in ("read", "quote"):
+            began_ns = virtualtime.now_ns()
+            world = world_of(CPMM, DLMM, arbitrage=True, flow=FlowConfig(trades_per_slot=5.0))
+            world.start_ns += began_ns
+            world._next_slot_ns += began_ns
+            venue = SimulatedVenue(
+                "venue",
+                ("cpmm", "dlmm"),
+                world=world,
+                clock=virtualtime.VirtualClock(START_NS),
+                latency=latency_model(latency, Draws(1, "quote")),
+                network_fees=dict.fromkeys(Priority, 0),
+            )
+            until_ns = START_NS + began_ns + within_ms * MS
+            found += [await getattr(venue, name)(order, 2, until_ns)]
+            found += [virtualtime.now_ns() - began_ns]
+            if name == "read" and found[0] is not None:
+                assert found[0].pools == tuple(world.pools.values())
+        return found[0], found[1], found[2], found[3]
+
+    reading, read_ns, quotes, quoted_ns = virtualtime.run(main)
+    assert read_ns == quoted_ns
+    assert (reading is None) == (quotes is None)
+    if reading is not None and quotes is not None:
+        assert [pool.address for pool in reading.pools] == [quote.pool for quote in quotes]
+        assert {quote.slot for quote in quotes if isinstance(quote, Quote)} == {reading.slot}
+
+
+def test_one_pool_an_order_is_the_same_pool_to_read() -> None:
+    """A venue that is not asked hands out nothing, at once."""
+    world = world_of(CPMM, DLMM)
+    only = one_pool_an_order(("cpmm", "dlmm"), Draws(1, "quote/pool"))
+
+    async def main() -> None:
+        for number in range(20):
+            order = replace(SELL, order_id=order_id_of(1, number))
+            for pool in ("cpmm", "dlmm"):
+                venue = SimulatedVenue(
+                    pool,
+                    (pool,),
+                    world=world,
+                    clock=virtualtime.VirtualClock(START_NS),
+                    latency=lambda order, k: 5 * MS,
+                    network_fees=dict.fromkeys(Priority, 0),
+                    only=only,
+                )
+                began_ns = virtualtime.now_ns()
+                reading = await venue.read(order, 1, START_NS + 10**12)
+                assert reading is not None
+                is_asked = only(key_of(order.order_id)) == pool
+                assert [found.address for found in reading.pools] == [pool] * is_asked
+                assert virtualtime.now_ns() - began_ns == 5 * MS * is_asked
+
+    virtualtime.run(main)
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize(("sell", "buy"), [("SOL", "USDC"), ("USDC", "SOL")])
+def test_a_strategy_is_told_what_quotes_count(mode: Mode, sell: str, buy: str) -> None:
+    """A transaction's fee under the terms is the network cost of a quote, to a unit."""
+    world = world_of(CPMM)
+    config = FeeConfig()
+    order = replace(SELL, sell=sell, buy=buy, mode=mode, priority=Priority.URGENT)
+    costs = simulated_terms(config, world)(order).costs
+    assert costs is not None
+    assert simulated_terms(config, world)(order).is_one_transaction
+    lamports = costs.signature_lamports + 161_000 * costs.unit_price // 10**6
+    fee = Fees(config).network_fee(Priority.URGENT, 161_000)
+    (quote,) = [q for q in quotes_of(world_of(CPMM, DLMM), order, fee) if q.pool == "cpmm"]
+    assert lamports == fee
+    assert quote.network_cost == -(-lamports * costs.lamport_price_x64 // 2**64)
+
+
+def test_terms_without_fees_weigh_nothing() -> None:
+    """A pair that SOL is no part of has no price for a lamport, and needs none."""
+    config = FeeConfig(
+        signature_lamports=0,
+        urgent_micro_lamports=0,
+        normal_micro_lamports=0,
+        bulk_micro_lamports=0,
+    )
+    assert simulated_terms(config, world_of(CPMM))(SELL) == Terms(is_one_transaction=True)
