@@ -8,16 +8,27 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-__all__ = ["cpu_seconds", "interleave"]
+__all__ = ["cpu_seconds", "interleave", "seconds_a_call"]
 
 ROUNDS = 5
 
-_PACKAGES = ("anyio", "numpy", "orderengine", "simpy", "trio")
+_PACKAGES = (
+    "anyio",
+    "clarabel",
+    "cvxpy",
+    "ecos",
+    "numba",
+    "numpy",
+    "orderengine",
+    "scipy",
+    "simpy",
+    "trio",
+)
 
 
 def interleave(
@@ -63,6 +74,28 @@ def cpu_seconds(function: Callable[..., Any], *args: object) -> float:
     used = time.process_time() - began
     gc.unfreeze()
     return used
+
+
+def seconds_a_call(
+    call: Callable[[Any], object], asked: Sequence[Any], round_cpu_s: float = 0.1
+) -> Callable[[], float]:
+    """Return what runs a round and returns the CPU seconds of one call.
+
+    Args:
+        call: what is timed.
+        asked: its arguments, which take turns.
+        round_cpu_s: how long a round takes, at least half of it; one pass may take longer.
+    """
+
+    def run(passes: int) -> None:
+        for _ in range(passes):
+            for one in asked:
+                call(one)
+
+    passes = 1
+    while (took := cpu_seconds(run, passes)) < round_cpu_s / 2:
+        passes = max(2 * passes, int(passes * round_cpu_s / max(took, 1e-4)))
+    return lambda: cpu_seconds(run, passes) / (passes * len(asked))
 
 
 def _version(package: str) -> str:
