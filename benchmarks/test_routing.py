@@ -57,13 +57,14 @@ def test_one_order_over_mixed_pools(benchmark: BenchmarkFixture, count: int) -> 
     ]
     ladders = books["plain"].ladders
     shared = [
-        (request.amount, _shares(books["plain"], request.amount)) for request in asked["plain"]
+        (request.amount, *_shares(books["plain"], request.amount)) for request in asked["plain"]
     ]
     legs = [len(split(request).legs) for request in asked["plain"]]
     widest = [one for one, many in zip(shared, legs, strict=True) if many == max(legs)]
 
-    def fill(one: tuple[int, Sequence[float]]) -> object:
-        return fill_input(ladders, one[1], one[0], 0)
+    def fill(one: tuple[int, Sequence[float], float]) -> object:
+        amount, shares, last_s = one
+        return fill_input(ladders, shares, amount, 0, last_s)
 
     peers = {
         f"share_input_{name}": seconds_a_call(books[name].share_input, amounts) for name in _KINDS
@@ -81,9 +82,9 @@ def test_one_order_over_mixed_pools(benchmark: BenchmarkFixture, count: int) -> 
     )
 
 
-def _shares(book: Book, amount: int) -> Sequence[float]:
-    """Return what ``split`` hands to the polish: each pool's part of the output."""
-    return book.share_output(book.output_of(float(amount)))[0]
+def _shares(book: Book, amount: int) -> tuple[Sequence[float], float]:
+    """Return what ``split`` hands to the polish: each pool's part of the output, and the last s."""
+    return book.share_output(book.output_of(float(amount)))
 
 
 @pytest.mark.benchmark(group="routing, building")

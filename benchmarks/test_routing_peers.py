@@ -36,7 +36,7 @@ from orderengine.model.order import Route
 from orderengine.pools import Direction, RaydiumCpmmPool
 from orderengine.routing.network.dual import Dual
 from orderengine.routing.network.graph import graph_of
-from orderengine.routing.network.paths import starting_roots
+from orderengine.routing.network.paths import first_roots
 from orderengine.routing.network.strategy import solve
 from orderengine.routing.request import Request
 from orderengine.routing.split import split
@@ -215,7 +215,7 @@ def _dual_of(is_compiled: bool) -> Callable[[Request], float]:
         graph = graph_of(request)
         assert graph is not None
         dual = Dual(graph, float(request.amount), is_exact_in=True, is_compiled=is_compiled)
-        roots = starting_roots(graph, graph.edges, is_exact_in=True)
+        roots = first_roots(graph, is_exact_in=True)
         return dual.solve(graph.edges, roots).value
 
     return value

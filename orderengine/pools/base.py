@@ -116,6 +116,10 @@ class Pool(Protocol):
     def price_x64(self) -> int:
         """Marginal price before fees, B per A in Q64.64, rounded down."""
 
+    @property
+    def has_fixed_fee(self) -> bool:
+        """Whether a swap pays one fee rate throughout, so that its price never rises on the way."""
+
     def swap_exact_in(self, direction: Direction, amount_in: int, now_s: int) -> Swap:
         """Swap all of ``amount_in``.
 

@@ -187,6 +187,11 @@ class MeteoraDammV2Pool(Struct, frozen=True, kw_only=True, gc=False):
             return self.settled_fee_rate
         return _rate(self.base_fee, self.dynamic_fee, self.fee_rate_max, now_s, self.activation_s)
 
+    @property
+    def has_fixed_fee(self) -> bool:
+        """Always: what moves with time does not move within a swap."""
+        return True
+
     def swap_exact_in(
         self,
         direction: Direction,

@@ -140,6 +140,11 @@ class MeteoraDlmmPool(Struct, frozen=True, kw_only=True, dict=True):
         """Return the price of the active bin, B per A in Q64.64."""
         return bin_price_x64(self.active_id, self.bin_step)
 
+    @property
+    def has_fixed_fee(self) -> bool:
+        """Whether the fee does not move with the price."""
+        return not self.parameters.variable_fee_control
+
     def swap_exact_in(
         self, direction: Direction, amount_in: int, now_s: int, *, partial_fill: bool = False
     ) -> MeteoraDlmmSwap:

@@ -162,6 +162,11 @@ class OrcaWhirlpoolPool(Struct, frozen=True, kw_only=True, gc=False):
         """Return the square of the sqrt price, B per A in Q64.64, rounded down."""
         return self.sqrt_price_x64 * self.sqrt_price_x64 >> 64
 
+    @property
+    def has_fixed_fee(self) -> bool:
+        """Whether the fee does not move with the price."""
+        return self.adaptive_fee is None
+
     def swap_exact_in(
         self,
         direction: Direction,

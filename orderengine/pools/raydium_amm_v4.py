@@ -98,6 +98,11 @@ class RaydiumAmmV4Pool(Struct, frozen=True, kw_only=True, gc=False):
         """Return reserve B / reserve A in Q64.64, rounded down; 0 for a pool without token A."""
         return mul_div_floor(self.reserve_b, Q64, self.reserve_a) if self.reserve_a else 0
 
+    @property
+    def has_fixed_fee(self) -> bool:
+        """Always."""
+        return True
+
     def swap_exact_in(self, direction: Direction, amount_in: int, now_s: int) -> RaydiumAmmV4Swap:
         """Swap all of ``amount_in``.
 

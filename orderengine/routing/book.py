@@ -66,6 +66,10 @@ class Book:
         """All that the pools pay together."""
         return self.columns.outputs[-1]
 
+    def covers(self, amount_in: float, amount_out: float) -> bool:
+        """Return whether no more of any pool can matter to a trade of this input, or output."""
+        return all(ladder.covers(amount_in, amount_out) for ladder in self.ladders)
+
     def share_input(self, amount_in: float) -> tuple[Sequence[float], float]:
         """Return each pool's part of an input, in the ladders' order, and s of the last unit.
 

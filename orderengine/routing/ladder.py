@@ -36,6 +36,8 @@ class Ladder(Struct, frozen=True, eq=False):
     pool: Pool
     direction: Direction
     columns: Columns
+    is_whole: bool = True
+    """Whether this is all of the curve; else its beginning, as far as it was asked for."""
 
     @property
     def start(self) -> float:
@@ -53,6 +55,11 @@ class Ladder(Struct, frozen=True, eq=False):
         """All that it pays."""
         return self.columns.outputs[-1]
 
+    def covers(self, amount_in: float, amount_out: float) -> bool:
+        """Return whether more of the curve cannot matter to a trade of this input, or output."""
+        columns = self.columns
+        return self.is_whole or columns.inputs[-1] >= amount_in or columns.outputs[-1] >= amount_out
+
     def amounts_at(self, s: float) -> tuple[float, float]:
         """Return input and output of all that trades at a better price than 1 / s^2."""
         starts, ends, liquidity, inputs, outputs = self.columns
@@ -65,21 +72,33 @@ class Ladder(Struct, frozen=True, eq=False):
         return inputs[k] + taken, outputs[k] + taken / (s * starts[k])
 
 
-def ladder_of(pool: Pool, direction: Direction, now_s: int) -> Ladder:
-    """Return a pool's ladder.
+def ladder_of(
+    pool: Pool,
+    direction: Direction,
+    now_s: int,
+    *,
+    amount_in: float = inf,
+    amount_out: float = inf,
+) -> Ladder:
+    """Return a pool's ladder, up to where it takes or pays as much alone.
 
     Where a pool's fee falls while it is traded, its price may rise from one piece to a later one.
     Then the pieces are merged by price as if they were several pools': that pays at least as much
-    at every amount, so a bound that is computed from it holds.
+    at every amount, so a bound that is computed from it holds. Of such a pool all is laid out.
 
     It ends where the vault of what comes in would hold 2^64, which no token account can.
     """
     vault = pool.vault_a if direction is Direction.A_TO_B else pool.vault_b
-    columns = _columns(pool.segments(direction, now_s))
-    return Ladder(pool, direction, _within(columns, float(U64_MAX - vault)))
+    if not pool.has_fixed_fee:
+        amount_in = amount_out = inf
+    columns, is_whole = _columns(pool.segments(direction, now_s), amount_in, amount_out)
+    return Ladder(pool, direction, _within(columns, float(U64_MAX - vault)), is_whole)
 
 
-def _columns(segments: Iterable[Segment]) -> Columns:
+def _columns(
+    segments: Iterable[Segment], amount_in: float, amount_out: float
+) -> tuple[Columns, bool]:
+    """Return the columns, and whether they are those of all segments."""
     starts: list[float] = []
     ends: list[float] = []
     liquidity: list[float] = []
@@ -87,6 +106,8 @@ def _columns(segments: Iterable[Segment]) -> Columns:
     total_in = total_out = end = 0.0
     is_falling = True
     for piece in segments:
+        if total_in >= amount_in or total_out >= amount_out:
+            return Columns(starts, ends, liquidity, inputs, outputs), False
         start = 1 / sqrt(piece.price_start)
         if start < end:
             if start < end * (1 - _ROUNDING):
@@ -104,7 +125,9 @@ def _columns(segments: Iterable[Segment]) -> Columns:
         inputs.append(total_in)
         outputs.append(total_out)
     columns = Columns(starts, ends, liquidity, inputs, outputs)
-    return columns if is_falling else merge([_alone(columns, k) for k in range(len(starts))])
+    if not is_falling:
+        columns = merge([_alone(columns, k) for k in range(len(starts))])
+    return columns, True
 
 
 def _alone(columns: Columns, k: int) -> Columns:

@@ -6,6 +6,7 @@ The book of the pair is the proof: no split pays more than its merged curve does
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 from orderengine.errors import AmountTooSmall, InsufficientLiquidity, NoRoute
 from orderengine.model.order import Route
@@ -35,7 +36,8 @@ def book_of(request: Request) -> Book:
     view, sell, buy = request.view, request.sell, request.buy
     if not view.between(sell, buy):
         raise NoRoute({f"{sell} for {buy}": "no pool swaps the two"})
-    book = view.book(sell, buy)
+    amount_in, amount_out = _reach(request)
+    book = view.book(sell, buy, amount_in=amount_in, amount_out=amount_out)
     most = book.amount_in_max if request.is_exact_in else book.amount_out_max
     if not book.ladders or request.amount > most:
         raise _too_much(request, book)
@@ -75,7 +77,11 @@ def parallel_route(
         bound = bound_above(book.output_of(float(request.amount)))
     else:
         bound = bound_below(book.input_of(float(request.amount)))
-    asked = [view.ladder(*entry) for entry in view.between(request.sell, request.buy)]
+    reach_in, reach_out = _reach(request)
+    asked = [
+        view.ladder(*entry, amount_in=reach_in, amount_out=reach_out)
+        for entry in view.between(request.sell, request.buy)
+    ]
     used = {ladder.pool.address for ladder, _ in swaps}
     amount_in = sum([swap.amount_in for _, swap in swaps])
     amount_out = sum([swap.amount_out for _, swap in swaps])
@@ -99,6 +105,12 @@ def parallel_route(
         network_cost=cost,
         net_bound=net_bound,
     )
+
+
+def _reach(request: Request) -> tuple[float, float]:
+    """Return how much of each pool may matter to a request: its input, or its output."""
+    amount = float(request.amount)
+    return (amount, inf) if request.is_exact_in else (inf, amount)
 
 
 def refusal(request: Request, book: Book) -> InsufficientLiquidity | AmountTooSmall:

@@ -9,6 +9,7 @@ once a leg.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import ceil, floor
 
 from orderengine.errors import InvalidAmount, Rejected
 from orderengine.pools import Direction, Swap
@@ -50,7 +51,7 @@ def _has_room(ladder: Ladder, swap: Swap) -> bool:
 
 
 def fill_input(
-    ladders: Sequence[Ladder], shares: Sequence[float], amount_in: int, now_s: int
+    ladders: Sequence[Ladder], shares: Sequence[float], amount_in: int, now_s: int, last_s: float
 ) -> list[LegSwap]:
     """Return swaps that together take exactly ``amount_in`` and pay as much as can be.
 
@@ -59,6 +60,7 @@ def fill_input(
         shares: what each pays, in real numbers; a part that costs nothing is no leg.
         amount_in: base units.
         now_s: Unix seconds.
+        last_s: 1 / sqrt(price) of the optimum's last unit: no leg can make more of what is left.
 
     Returns:
         The legs in the order of the ladders; none if the pools do not take all of it, or pay
@@ -75,6 +77,8 @@ def fill_input(
         swap = try_input(ladder, old.amount_in + spare, now_s)
         if swap is not None and (chosen is None or swap.amount_out - old.amount_out > gain):
             best, gain, chosen = at, swap.amount_out - old.amount_out, swap
+            if gain >= floor(spare / (last_s * last_s)):
+                break
     if chosen is not None:
         legs[best] = legs[best][0], chosen
         return legs
@@ -82,7 +86,7 @@ def fill_input(
 
 
 def fill_output(
-    ladders: Sequence[Ladder], shares: Sequence[float], amount_out: int, now_s: int
+    ladders: Sequence[Ladder], shares: Sequence[float], amount_out: int, now_s: int, last_s: float
 ) -> list[LegSwap]:
     """Return swaps that together pay exactly ``amount_out`` and take as little as can be.
 
@@ -99,6 +103,8 @@ def fill_output(
         swap = try_output(ladder, old.amount_out + missing, now_s)
         if swap is not None and (chosen is None or swap.amount_in - old.amount_in < price):
             best, price, chosen = at, swap.amount_in - old.amount_in, swap
+            if price <= ceil(missing * last_s * last_s):
+                break
     if chosen is not None:
         legs[best] = legs[best][0], chosen
         return legs

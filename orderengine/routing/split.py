@@ -36,7 +36,7 @@ def split(request: Request) -> Route:
     amount_out = book.output_of(float(amount)) if request.is_exact_in else float(amount)
     shares, s = book.share_output(amount_out)
     fill = fill_input if request.is_exact_in else fill_output
-    return parallel_route(request, book, fill(book.ladders, shares, amount, now_s), s)
+    return parallel_route(request, book, fill(book.ladders, shares, amount, now_s, s), s)
 
 
 def _split_within(request: Request, book: Book) -> Route:
@@ -54,5 +54,5 @@ def _split_within(request: Request, book: Book) -> Route:
     shares = [part if is_output else output_of(ladder.columns, part) for ladder, part in chosen]
     fill = fill_output if is_output else fill_input
     # A pool that pays most in real numbers may pay nothing in integers: then another one does.
-    swaps = fill(ladders, shares, amount, now_s) or best_swap(request, book)
+    swaps = fill(ladders, shares, amount, now_s, legs.last_s) or best_swap(request, book)
     return parallel_route(request, book, swaps, legs.last_s, _WHY, legs.bound)

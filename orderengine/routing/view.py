@@ -6,7 +6,9 @@ and a later view takes over what belongs to pools that have not changed since.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from math import inf
+from typing import Any, TypeVar
 
 from orderengine.errors import InvalidData
 from orderengine.pools import Direction, Pool
@@ -15,6 +17,10 @@ from orderengine.routing.book import Book
 from orderengine.routing.ladder import Ladder, ladder_of
 
 __all__ = ["MarketView"]
+
+T = TypeVar("T")
+
+_FARTHER = 4
 
 
 class MarketView:
@@ -31,7 +37,17 @@ class MarketView:
         earlier: a view whose ladders are taken over for pools that are the same objects.
     """
 
-    __slots__ = ("_books", "_ladders", "_pairs", "is_compiled", "now_s", "pools", "slot", "tokens")
+    __slots__ = (
+        "_books",
+        "_ladders",
+        "_made",
+        "_pairs",
+        "is_compiled",
+        "now_s",
+        "pools",
+        "slot",
+        "tokens",
+    )
 
     def __init__(
         self,
@@ -51,6 +67,7 @@ class MarketView:
         self._pairs: dict[tuple[str, str], list[tuple[Pool, Direction]]] = {}
         self._ladders: dict[tuple[str, Direction], Ladder] = {}
         self._books: dict[tuple[str, str], Book] = {}
+        self._made: dict[Hashable, Any] = {}
         for pool in pools:
             if pool.address in held:
                 raise InvalidData("the market", f"pool {pool.address} twice", "each pool once")
@@ -74,20 +91,47 @@ class MarketView:
         """Return the pools that swap one token for another, and in which direction."""
         return tuple(self._pairs.get((sell, buy), ()))
 
-    def ladder(self, pool: Pool, direction: Direction) -> Ladder:
-        """Return a pool's price curve."""
+    def ladder(
+        self,
+        pool: Pool,
+        direction: Direction,
+        *,
+        amount_in: float = inf,
+        amount_out: float = inf,
+    ) -> Ladder:
+        """Return a pool's price curve, at least as far as it takes or pays so much alone."""
         key = (pool.address, direction)
         found = self._ladders.get(key)
-        if found is None:
-            found = self._ladders[key] = ladder_of(pool, direction, self.now_s)
+        if found is None or not found.covers(amount_in, amount_out):
+            # Somewhat farther than asked, so that larger orders do not each lay it out anew.
+            found = self._ladders[key] = ladder_of(
+                pool,
+                direction,
+                self.now_s,
+                amount_in=amount_in * _FARTHER,
+                amount_out=amount_out * _FARTHER,
+            )
         return found
 
-    def book(self, sell: str, buy: str) -> Book:
-        """Return the merged price curve of all pools of a pair."""
+    def book(self, sell: str, buy: str, *, amount_in: float = inf, amount_out: float = inf) -> Book:
+        """Return the merged price curve of all pools of a pair, as far as an amount may go.
+
+        No share of an amount is larger than the amount, so no more of any pool matters to it.
+        """
         found = self._books.get((sell, buy))
-        if found is None:
-            ladders = [self.ladder(*entry) for entry in self.between(sell, buy)]
+        if found is None or not found.covers(amount_in, amount_out):
+            ladders = [
+                self.ladder(*entry, amount_in=amount_in, amount_out=amount_out)
+                for entry in self.between(sell, buy)
+            ]
             found = self._books[sell, buy] = Book(ladders, is_compiled=self.is_compiled)
+        return found
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what is made from this view when it is first asked for under a key."""
+        if key not in self._made:
+            self._made[key] = make()
+        found: T = self._made[key]
         return found
 
     def moved(self, pools: Iterable[Pool]) -> MarketView:

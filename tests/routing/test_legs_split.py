@@ -113,13 +113,13 @@ def fills(request: Request) -> list[int]:
         if request.is_exact_in:
             if part.amount_in_max < amount:
                 continue
-            shares, _ = part.share_input(float(amount))
-            swaps = fill_input(some, shares, amount, request.view.now_s)
+            shares, s = part.share_output(part.output_of(float(amount)))
+            swaps = fill_input(some, shares, amount, request.view.now_s, s)
         else:
             if part.amount_out_max < amount:
                 continue
-            shares, _ = part.share_output(float(amount))
-            swaps = fill_output(some, shares, amount, request.view.now_s)
+            shares, s = part.share_output(float(amount))
+            swaps = fill_output(some, shares, amount, request.view.now_s, s)
         if not swaps:
             continue
         venues = [ladder.pool.venue for ladder, _ in swaps]

@@ -84,13 +84,18 @@ class Dual:
             self._floats = lambda numbers: np.array(numbers, dtype=np.float64)
             self._ints = lambda numbers: np.array(numbers, dtype=np.int64)
             self._listed = lambda numbers: numbers.tolist()
+        self._order = self._floats(supply), ground
+        if is_compiled not in graph.made:
+            graph.made[is_compiled] = self._flat(graph)
+        self._is_stepped, self._curves = graph.made[is_compiled]
+
+    def _flat(self, graph: Graph) -> tuple[bool, Any]:
+        """Return whether there are bins, and all edges' columns one after another."""
         columns = [ladder.columns for ladder in graph.ladders]
         offsets = [0]
         for one in columns:
             offsets.append(offsets[-1] + len(one.starts))
-        self._is_stepped = any(0.0 in one.liquidity for one in columns)
-        self._order = self._floats(supply), ground
-        self._curves: Any = (
+        curves = (
             self._ints(graph.tails),
             self._ints(graph.heads),
             self._ints(offsets),
@@ -99,6 +104,7 @@ class Dual:
                 for column in range(5)
             ],
         )
+        return any(0.0 in one.liquidity for one in columns), curves
 
     def solve(self, edges: Sequence[int], roots: Sequence[float]) -> Solution:
         """Return the best prices when only some edges may trade, found from ``roots`` on."""

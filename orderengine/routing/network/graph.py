@@ -9,14 +9,16 @@ be reached and can be left towards ``buy``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from orderengine.routing.ladder import Ladder
 from orderengine.routing.request import Request
+from orderengine.routing.view import MarketView
 
-__all__ = ["Graph", "graph_of", "on_paths"]
+__all__ = ["Graph", "graph_of", "is_one_pair", "on_paths"]
 
 
 class Graph(Struct, frozen=True, eq=False):
@@ -31,27 +33,37 @@ class Graph(Struct, frozen=True, eq=False):
     tails: tuple[int, ...]
     heads: tuple[int, ...]
     ladders: tuple[Ladder, ...]
+    made: dict[Hashable, Any] = field(default_factory=dict)
+    """What is made from the graph once, by whoever makes it."""
 
     @property
     def edges(self) -> list[int]:
         """Every edge."""
         return list(range(len(self.ladders)))
 
-    @property
-    def is_one_pair(self) -> bool:
-        """Whether all pools swap ``sell`` for ``buy`` directly."""
-        return len(self.tokens) == 2
-
     def leading(self, edges: Iterable[int]) -> list[int]:
         """Return those edges that lie on a way from ``sell`` to ``buy`` made of them."""
         return on_paths(self.tails, self.heads, edges, self.sell, self.buy)
 
 
+def is_one_pair(request: Request) -> bool:
+    """Return whether only pools of the pair itself can matter to an order without circles."""
+    view, sell, buy = request.view, request.sell, request.buy
+    if request.terms.may_cycle:
+        return False
+    return view.once(("is_one_pair", sell, buy), lambda: len(_beside(view.pairs, sell, buy)) == 2)
+
+
 def graph_of(request: Request) -> Graph | None:
     """Return the graph of an order; None if no pools lead from ``sell`` to ``buy``."""
     view, sell, buy = request.view, request.sell, request.buy
+    may_cycle = request.terms.may_cycle
+    return view.once(("graph", sell, buy, may_cycle), lambda: _graph(view, sell, buy, may_cycle))
+
+
+def _graph(view: MarketView, sell: str, buy: str, may_cycle: bool) -> Graph | None:
     pairs = [(a, b) for a, b in view.pairs if a != b]
-    if not request.terms.may_cycle:
+    if not may_cycle:
         kept = _beside(pairs, sell, buy)
         pairs = [(a, b) for a, b in pairs if a in kept and b in kept and a != buy and b != sell]
     edges = [

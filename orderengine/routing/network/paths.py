@@ -14,7 +14,14 @@ from orderengine.routing.network.graph import Graph
 from orderengine.routing.polish import try_input, try_output
 from orderengine.routing.request import Request
 
-__all__ = ["Legs", "best_path", "first_price", "least_input", "starting_roots"]
+__all__ = [
+    "Legs",
+    "best_path",
+    "first_price",
+    "first_roots",
+    "least_input",
+    "starting_roots",
+]
 
 Legs = list[tuple[int, Swap]]
 """Edges, and what is swapped there, in the order in which they execute."""
@@ -49,9 +56,18 @@ def starting_roots(graph: Graph, edges: Sequence[int], *, is_exact_in: bool) -> 
     return [root if 0.0 < root < inf else 1.0 for root in roots]
 
 
+def first_roots(graph: Graph, *, is_exact_in: bool) -> list[float]:
+    """Return ``starting_roots`` over all edges; computed once a graph."""
+    key = ("first_roots", is_exact_in)
+    if key not in graph.made:
+        graph.made[key] = starting_roots(graph, graph.edges, is_exact_in=is_exact_in)
+    found: list[float] = graph.made[key]
+    return found
+
+
 def first_price(graph: Graph) -> float:
     """Return what the best path pays for the first unit, buy units a sell unit."""
-    root = starting_roots(graph, graph.edges, is_exact_in=True)[graph.sell]
+    root = first_roots(graph, is_exact_in=True)[graph.sell]
     return root * root
 
 

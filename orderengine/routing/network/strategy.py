@@ -22,9 +22,9 @@ from orderengine.routing.network.cycles import (
 )
 from orderengine.routing.network.dual import Dual
 from orderengine.routing.network.fill import fill
-from orderengine.routing.network.graph import Graph, graph_of
+from orderengine.routing.network.graph import Graph, graph_of, is_one_pair
 from orderengine.routing.network.order import executable_order
-from orderengine.routing.network.paths import Legs, best_path, starting_roots
+from orderengine.routing.network.paths import Legs, best_path, first_roots
 from orderengine.routing.network.result import made_by, net_of, refusal, route_of_legs
 from orderengine.routing.request import Request
 from orderengine.routing.split import split
@@ -57,6 +57,8 @@ def network(request: Request) -> Route:
 
 def solve(request: Request, *, is_compiled: bool = False) -> Route:
     """Return the same route as ``network``, where compiled (the extra ``fast``) sooner."""
+    if is_one_pair(request):
+        return split(request)
     graph = graph_of(request)
     if graph is None:
         if request.view.between(request.sell, request.buy):
@@ -64,10 +66,8 @@ def solve(request: Request, *, is_compiled: bool = False) -> Route:
         raise NoRoute({f"{request.sell} for {request.buy}": "no pools lead from one to the other"})
     terms, is_exact_in = request.terms, request.is_exact_in
     legs_max = terms.legs_max or len(graph.ladders)
-    if graph.is_one_pair and not terms.may_cycle:
-        return split(request)
     dual = Dual(graph, float(request.amount), is_exact_in=is_exact_in, is_compiled=is_compiled)
-    roots = starting_roots(graph, graph.edges, is_exact_in=is_exact_in)
+    roots = first_roots(graph, is_exact_in=is_exact_in)
     plan, legs = (_with_circles if terms.may_cycle else _without_circles)(request, dual, roots)
     is_cut = bool(legs) and not terms.is_free
     if is_cut:
