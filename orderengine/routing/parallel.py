@@ -13,12 +13,12 @@ from orderengine.model.order import Route
 from orderengine.routing.book import Book
 from orderengine.routing.costs import network_cost
 from orderengine.routing.polish import try_output
+from orderengine.routing.refusal import too_much, too_small
 from orderengine.routing.request import Request
 from orderengine.routing.result import (
     LegSwap,
     bound_above,
     bound_below,
-    floor_of,
     left_out,
     route_of_swaps,
 )
@@ -114,24 +114,17 @@ def _reach(request: Request) -> tuple[float, float]:
 
 
 def refusal(request: Request, book: Book) -> InsufficientLiquidity | AmountTooSmall:
-    """Return why nothing can be traded."""
-    if request.is_exact_in:
-        firsts = [try_output(ladder, 1, request.view.now_s) for ladder in book.ladders]
-        required = min([swap.amount_in for swap in firsts if swap is not None], default=0)
-        if required > request.amount:
-            return AmountTooSmall(_pools_of(request), required, request.amount)
-    return _too_much(request, book)
+    """Return why nothing can be traded on all pools of the pair together."""
+    firsts = [try_output(ladder, 1, request.view.now_s) for ladder in book.ladders]
+    least = min([swap.amount_in for swap in firsts if swap is not None], default=0)
+    return too_small(request, _all(request), least) or _too_much(request, book)
 
 
 def _too_much(request: Request, book: Book) -> InsufficientLiquidity:
     most = book.amount_in_max if request.is_exact_in else book.amount_out_max
-    # Less, where the last digits of doubles or a program's rounding decide.
-    available = min(floor_of(most), request.amount - 1)
-    does = "take" if request.is_exact_in else "pay"
-    return InsufficientLiquidity(_pools_of(request), request.amount, available, does=does)
+    return too_much(request, _all(request), most)
 
 
-def _pools_of(request: Request) -> str:
+def _all(request: Request) -> str:
     count = len(request.view.between(request.sell, request.buy))
-    which = "the one" if count == 1 else f"all {count}"
-    return f"{request.sell} for {request.buy} ({which} of the market)"
+    return "the one pool of the market" if count == 1 else f"all {count} pools of the market"

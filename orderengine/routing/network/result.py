@@ -8,6 +8,7 @@ from orderengine.routing.costs import fits, network_cost
 from orderengine.routing.network.cycles import Plan
 from orderengine.routing.network.graph import Graph
 from orderengine.routing.network.paths import Legs, first_price, least_input
+from orderengine.routing.refusal import too_much, too_small
 from orderengine.routing.request import Request
 from orderengine.routing.result import bound_above, bound_below, declined, route_of_swaps
 
@@ -68,12 +69,10 @@ def route_of_legs(request: Request, graph: Graph, plan: Plan, legs: Legs) -> Rou
 
 def refusal(request: Request, graph: Graph, most: float) -> InsufficientLiquidity | AmountTooSmall:
     """Return why nothing can be traded; ``most`` is how much the pools carry, in real numbers."""
+    where = "all pools that lead there"
     legs_max = request.terms.legs_max or len(graph.ladders)
-    if request.is_exact_in:
-        least = least_input(graph, request.view.now_s, legs_max)
-        if least > request.amount:
-            return AmountTooSmall(_pools_of(request), least, request.amount)
-    return _too_much(request, most)
+    least = least_input(graph, request.view.now_s, legs_max) if request.is_exact_in else 0
+    return too_small(request, where, least) or too_much(request, where, most)
 
 
 def _venues(graph: Graph, legs: Legs) -> list[str]:
@@ -120,14 +119,3 @@ def _left_out(request: Request, graph: Graph, plan: Plan, legs: Legs) -> tuple[D
                 reason = "its leg would not pay, or not fit"
             said.append(declined(pool, code, reason))
     return tuple(said)
-
-
-def _too_much(request: Request, most: float) -> InsufficientLiquidity:
-    # A unit short where the last digits of doubles, or a program's rounding, decide.
-    available = request.amount - 1 if most >= request.amount else int(most)
-    does = "take" if request.is_exact_in else "pay"
-    return InsufficientLiquidity(_pools_of(request), request.amount, available, does=does)
-
-
-def _pools_of(request: Request) -> str:
-    return f"{request.sell} for {request.buy} (all that lead there)"

@@ -1,0 +1,40 @@
+"""Say why an order has no route, with what was asked for and what there is."""
+
+from __future__ import annotations
+
+from orderengine.errors import AmountTooSmall, InsufficientLiquidity
+from orderengine.routing.request import Request
+from orderengine.routing.result import floor_of
+
+__all__ = ["too_much", "too_small"]
+
+
+def too_much(request: Request, where: str, most: float) -> InsufficientLiquidity:
+    """Return that an amount is more than can be traded.
+
+    Args:
+        request: what was asked.
+        where: which pools were.
+        most: what they take, or of an exact output pay, in real numbers.
+    """
+    # Less, where the last digits of doubles or a program's rounding decide.
+    available = min(floor_of(most), request.amount - 1)
+    does = "take" if request.is_exact_in else "pay"
+    return InsufficientLiquidity(_pair(request, where), request.amount, available, does=does)
+
+
+def too_small(request: Request, where: str, least: int) -> AmountTooSmall | None:
+    """Return that an input is paid for with nothing; None if that is not so.
+
+    Args:
+        request: what was asked.
+        where: which pools were.
+        least: the least input that pays a unit; 0 if none is known.
+    """
+    if request.is_exact_in and least > request.amount:
+        return AmountTooSmall(_pair(request, where), least, request.amount)
+    return None
+
+
+def _pair(request: Request, where: str) -> str:
+    return f"{request.sell} for {request.buy} ({where})"
