@@ -49,7 +49,7 @@ _Ask = Callable[[str], Route]
     type=click.IntRange(0, 10**12),
     help="Count the network's fee, at this price of a compute unit; fit one transaction.",
 )
-@click.option("--cycles", is_flag=True, help="Of network: trade in circles where that pays.")
+@click.option("--cycles", is_flag=True, help="Of network: trade in cycles where that pays.")
 @click.option("--explain", is_flag=True, help="Say why pools are left out, and what others pay.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def route(  # noqa: PLR0913, PLR0917  (one argument a flag)

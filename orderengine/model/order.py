@@ -180,8 +180,8 @@ class Route(Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def net_gap_bps(self) -> float | None:
-        """As ``gap_bps``, after costs and within the limits that were set."""
-        if self.net_bound is None:
+        """As ``gap_bps``, after costs and within the limits; None where costs eat up all."""
+        if self.net_bound is None or self.net_bound <= 0:
             return None
         cost = self.network_cost or 0
         return _gap_bps(self.mode, self.amount_in + cost, self.amount_out - cost, self.net_bound)

@@ -178,7 +178,12 @@ def _none_alone(request: Request, book: Book) -> AmountTooSmall | InsufficientLi
         most = max(ladder.amount_in_max for ladder in book.ladders)
     else:
         most = max(ladder.amount_out_max for ladder in book.ladders)
-    return too_much(request, "the deepest pool alone", most)
+    swap_of, _ = _side(request)
+
+    def is_filled(amount: int) -> bool:
+        return any(swap_of(ladder, amount, request.view.now_s) for ladder in book.ladders)
+
+    return too_much(request, "the deepest pool alone", most, is_filled)
 
 
 def _route(request: Request, book: Book, swaps: Sequence[LegSwap]) -> Route:

@@ -141,8 +141,9 @@ def require_flow(order: Order, route: Route, pools: Collection[str]) -> None:
     """Check that a strategy's route fills the order: each token is there before it is spent.
 
     Raises:
-        InvalidRequest: a leg uses a pool that was not read, trades nothing, or spends what no leg
-            before it brings; or the totals are not those of the legs, or not the order's amount.
+        InvalidRequest: a leg uses a pool that was not read, trades nothing, spends what no leg
+            before it brings, or leaves that over; or the totals are not those of the legs, or not
+            the order's amount.
     """
     held = {order.sell: 0, order.buy: 0}
     for leg in route.legs:
@@ -153,7 +154,10 @@ def require_flow(order: Order, route: Route, pools: Collection[str]) -> None:
         held[leg.buy] = held.get(leg.buy, 0) + leg.amount_out
         if held[leg.sell] < 0 and leg.sell != order.sell:
             raise InvalidRequest(f"the strategy's route trades {traded}, and has not as much")
-    sums = (-held[order.sell], held[order.buy])
+    sums = (-held.pop(order.sell), held.pop(order.buy))
+    if any(held.values()):
+        left = ", ".join(f"{amount} {name}" for name, amount in held.items() if amount)
+        raise InvalidRequest(f"the strategy's route leaves {left} over on the way")
     if sums != (route.amount_in, route.amount_out):
         raise InvalidRequest(
             f"the strategy's route says {route.amount_in} → {route.amount_out}, "

@@ -114,12 +114,13 @@ def _columns(
                 is_falling = False
             else:
                 start = end
-        end = start
-        if piece.liquidity:
-            end = max(1 / sqrt(piece.price_end), start) if piece.price_end else inf
+        end = 1 / sqrt(piece.price_end) if piece.price_end else inf
+        # A curve so short that doubles tell no end from its start is a bin.
+        is_bin = not piece.liquidity or end <= start
+        end = start if is_bin else end
         starts.append(start)
         ends.append(end)
-        liquidity.append(piece.liquidity)
+        liquidity.append(0.0 if is_bin else piece.liquidity)
         total_in += piece.amount_in
         total_out += piece.amount_out
         inputs.append(total_in)
@@ -153,7 +154,7 @@ def _within(columns: Columns, room: float) -> Columns:
     return Columns(
         starts[: k + 1],
         [*ends[:k], end],
-        liquidity[: k + 1],
+        [*liquidity[:k], liquidity[k] if end > start else 0.0],
         [*inputs[: k + 1], room],
         [*outputs[: k + 1], outputs[k] + rest / (start * end)],
     )

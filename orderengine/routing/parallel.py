@@ -11,8 +11,7 @@ from math import inf
 from orderengine.errors import AmountTooSmall, InsufficientLiquidity, NoRoute
 from orderengine.model.order import Route
 from orderengine.routing.book import Book
-from orderengine.routing.costs import network_cost
-from orderengine.routing.polish import try_output
+from orderengine.routing.polish import fill_input, fill_output, try_output
 from orderengine.routing.refusal import too_much, too_small
 from orderengine.routing.request import Request
 from orderengine.routing.result import (
@@ -69,40 +68,29 @@ def parallel_route(
     """
     if not swaps:
         raise refusal(request, book)
-    view, costs = request.view, request.terms.costs
-    cost = None
-    if costs is not None:
-        cost = network_cost(costs, [ladder.pool.venue for ladder, _ in swaps])
+    view, net_bound = request.view, None
     if request.is_exact_in:
         bound = bound_above(book.output_of(float(request.amount)))
+        if net_most is not None:
+            net_bound = bound_above(net_most, bound)
     else:
         bound = bound_below(book.input_of(float(request.amount)))
+        if net_most is not None:
+            net_bound = bound_below(-net_most, bound)
     reach_in, reach_out = _reach(request)
     asked = [
         view.ladder(*entry, amount_in=reach_in, amount_out=reach_out)
         for entry in view.between(request.sell, request.buy)
     ]
     used = {ladder.pool.address for ladder, _ in swaps}
-    amount_in = sum([swap.amount_in for _, swap in swaps])
-    amount_out = sum([swap.amount_out for _, swap in swaps])
-    net_bound = None
-    if net_most is not None:
-        # What was reached is possible, and no cost is below nothing.
-        if request.is_exact_in:
-            most = min(bound_above(net_most, bound), bound)
-            net_bound = max(most, amount_out - (cost or 0))
-        else:
-            least = max(bound_below(-net_most, bound), bound)
-            net_bound = min(least, amount_in + (cost or 0))
     return route_of_swaps(
         request,
         swaps,
-        amount_in=amount_in,
-        amount_out=amount_out,
+        amount_in=sum([swap.amount_in for _, swap in swaps]),
+        amount_out=sum([swap.amount_out for _, swap in swaps]),
         bound=bound,
         first_price=book.columns.starts[0] ** -2,
         left_out=left_out(asked, used, last_s, why),
-        network_cost=cost,
         net_bound=net_bound,
     )
 
@@ -122,7 +110,17 @@ def refusal(request: Request, book: Book) -> InsufficientLiquidity | AmountTooSm
 
 def _too_much(request: Request, book: Book) -> InsufficientLiquidity:
     most = book.amount_in_max if request.is_exact_in else book.amount_out_max
-    return too_much(request, _all(request), most)
+    return too_much(request, _all(request), most, lambda amount: _is_filled(request, book, amount))
+
+
+def _is_filled(request: Request, book: Book, amount: int) -> bool:
+    """Return whether the pools fill an amount, rounding and all."""
+    now_s = request.view.now_s
+    if request.is_exact_in:
+        shares, s = book.share_output(book.output_of(float(amount)))
+        return bool(fill_input(book.ladders, shares, amount, now_s, s))
+    shares, s = book.share_output(float(amount))
+    return bool(fill_output(book.ladders, shares, amount, now_s, s))
 
 
 def _all(request: Request) -> str:

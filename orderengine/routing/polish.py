@@ -130,12 +130,11 @@ def _lean(
 
 
 def _alone(swap_of: _SwapOf, ladders: Sequence[Ladder], amount: int, now_s: int) -> list[LegSwap]:
-    """Return a leg that takes, or pays, the whole amount: of dust, where no share is a unit."""
-    for ladder in ladders:
-        swap = swap_of(ladder, amount, now_s)
-        if swap is not None:
-            return [(ladder, swap)]
-    return []
+    """Return the best single leg for the whole amount: of dust, where no share is a unit."""
+    found = [(ladder, swap_of(ladder, amount, now_s)) for ladder in ladders]
+    able = [(ladder, swap) for ladder, swap in found if swap is not None]
+    # One side of every swap is the amount, so the best has most output for its input.
+    return [max(able, key=lambda leg: leg[1].amount_out - leg[1].amount_in)] if able else []
 
 
 def _up_to(ladder: Ladder, share: float, now_s: int) -> Swap | None:

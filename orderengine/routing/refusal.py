@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from orderengine.errors import AmountTooSmall, InsufficientLiquidity
 from orderengine.routing.request import Request
 from orderengine.routing.result import floor_of
@@ -9,16 +11,27 @@ from orderengine.routing.result import floor_of
 __all__ = ["too_much", "too_small"]
 
 
-def too_much(request: Request, where: str, most: float) -> InsufficientLiquidity:
-    """Return that an amount is more than can be traded.
+_BACK = (0.0, 1e-9, 1e-6, 1e-4, 1e-2)
+"""Parts of the most in real numbers that rounding may keep from being traded, tried in turn."""
+
+
+def too_much(
+    request: Request, where: str, most: float, is_filled: Callable[[int], bool]
+) -> InsufficientLiquidity:
+    """Return that an amount is more than can be traded, with one that can.
 
     Args:
         request: what was asked.
         where: which pools were.
         most: what they take, or of an exact output pay, in real numbers.
+        is_filled: whether an amount is traded in full, in integers.
     """
-    # Less, where the last digits of doubles or a program's rounding decide.
-    available = min(floor_of(most), request.amount - 1)
+    available = 0
+    for back in _BACK:
+        amount = min(floor_of(most * (1 - back)), request.amount - 1)
+        if amount > 0 and is_filled(amount):
+            available = amount
+            break
     does = "take" if request.is_exact_in else "pay"
     return InsufficientLiquidity(_pair(request, where), request.amount, available, does=does)
 

@@ -27,6 +27,12 @@ class Costs(Struct, frozen=True, kw_only=True):
     """Base units, for one lamport, of the token that varies: ``buy`` for exact_in, else ``sell``;
     Q64.64."""
 
+    def __post_init__(self) -> None:
+        for field in ("signature_lamports", "unit_price", "lamport_price_x64"):
+            given: object = getattr(self, field)
+            if type(given) is not int or given < 0:
+                raise InvalidAmount(field, given, "an int, at least 0")
+
 
 class Terms(Struct, frozen=True, kw_only=True):
     """Say what a route may cost and how large it may be."""
@@ -37,7 +43,7 @@ class Terms(Struct, frozen=True, kw_only=True):
     """Whether all legs must fit one transaction: 64 accounts, 1,232 bytes, 1.4 M compute units."""
     legs_max: int | None = None
     may_cycle: bool = False
-    """Of ``network``: whether to trade in circles where that pays (arbitrage on the way)."""
+    """Of ``network``: whether to trade in cycles where that pays (arbitrage on the way)."""
 
     @property
     def is_free(self) -> bool:

@@ -8,6 +8,7 @@ from math import ceil, floor
 from orderengine.model.order import Declined, Leg, Route
 from orderengine.pools import Pool, Swap, tokens_of
 from orderengine.pools.units import symbol_of
+from orderengine.routing.costs import network_cost
 from orderengine.routing.ladder import Ladder
 from orderengine.routing.request import Request
 
@@ -48,10 +49,9 @@ def route_of_swaps(  # noqa: PLR0913  (by name)
     bound: int,
     first_price: float,
     left_out: tuple[Declined, ...],
-    network_cost: int | None = None,
     net_bound: int | None = None,
 ) -> Route:
-    """Return the route of swaps in the order in which they execute.
+    """Return the route of swaps in the order in which they execute, with what it costs.
 
     Args:
         request: what was asked.
@@ -61,19 +61,30 @@ def route_of_swaps(  # noqa: PLR0913  (by name)
         bound: as in ``Route``.
         first_price: of the first unit after fees, buy units a sell unit.
         left_out: the pools not used.
-        network_cost: as in ``Route``.
-        net_bound: as in ``Route``.
+        net_bound: as in ``Route``, or looser than ``bound`` allows.
     """
+    costs, cost = request.terms.costs, None
+    if costs is not None:
+        cost = network_cost(costs, [ladder.pool.venue for ladder, _ in swaps])
+    # What was reached is possible, and no cost is below nothing: a bound beyond either would be an
+    # error of the last digit.
+    if request.is_exact_in:
+        bound = max(bound, amount_out)
+        if net_bound is not None:
+            net_bound = max(min(net_bound, bound), amount_out - (cost or 0))
+    else:
+        bound = min(bound, amount_in)
+        if net_bound is not None:
+            net_bound = min(max(net_bound, bound), amount_in + (cost or 0))
     return Route(
         legs=tuple([_leg(ladder, swap) for ladder, swap in swaps]),
         amount_in=amount_in,
         amount_out=amount_out,
         slot=request.view.slot,
         mode=request.mode,
-        # What was reached is possible: a bound below it would be an error of the last digit.
-        bound=max(bound, amount_out) if request.is_exact_in else min(bound, amount_in),
+        bound=bound,
         price_x64=int(first_price * 2.0**64),
-        network_cost=network_cost,
+        network_cost=cost,
         net_bound=net_bound,
         left_out=left_out,
     )

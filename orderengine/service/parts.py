@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import anyio
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from orderengine.errors import InvalidRequest
@@ -77,6 +77,8 @@ class Service(Struct, frozen=True):
     works: bool
     failures: list[Exception]
     """What ended a part that should run for ever; the process then ends too."""
+    inquiries: dict[str | None, Inquiry] = field(default_factory=dict)
+    """By strategy; each keeps what it has computed of pools that have not changed."""
 
     async def quote(self, order: Order, strategy: str | None = None) -> Choice:
         """Route an order that nobody placed, as the workers would, or by a strategy's name.
@@ -86,13 +88,16 @@ class Service(Struct, frozen=True):
             Rejected: there is no route.
         """
         self.market.prices.reference_price_x64(order.sell, order.buy)
-        policy = _policy(self.settings, self.market)
-        if strategy is not None:
-            if strategy not in STRATEGIES:
-                known = ", ".join(STRATEGIES)
-                raise InvalidRequest(f"strategy must be one of {known}, was {strategy!r}")
-            policy = replace(policy, router=STRATEGIES[strategy])
-        inquiry = Inquiry(self.market.venues, self.clock, policy)
+        if strategy is not None and strategy not in STRATEGIES:
+            known = ", ".join(STRATEGIES)
+            raise InvalidRequest(f"strategy must be one of {known}, was {strategy!r}")
+        inquiry = self.inquiries.get(strategy)
+        if inquiry is None:
+            policy = _policy(self.settings, self.market)
+            if strategy is not None:
+                policy = replace(policy, router=STRATEGIES[strategy])
+            inquiry = Inquiry(self.market.venues, self.clock, policy)
+            self.inquiries[strategy] = inquiry
         return inquiry.choose(order, await inquiry.ask(order, 1))
 
     def describe(self) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from orderengine.errors import InvalidRequest
+from orderengine.errors import InvalidRequest, Rejected, UnknownToken
 from orderengine.model.order import Mode, Route
 from orderengine.pools import Pool
 from orderengine.pools.snapshot import Snapshot
 from orderengine.pools.units import base_units, symbol_of
+from orderengine.routing.network.strategy import network
 from orderengine.routing.request import Costs, Request, Terms
 from orderengine.routing.strategies import STRATEGIES
 from orderengine.routing.view import MarketView
@@ -54,7 +55,7 @@ def route(  # noqa: PLR0913  (each by name)
         max_legs: at most so many legs.
         unit_price: what a compute unit costs, in micro-lamports: then a leg must earn its fee, and
             all legs fit one transaction.
-        cycles: of strategy ``network``: trade in circles where that pays.
+        cycles: of strategy ``network``: trade in cycles where that pays.
 
     Raises:
         InvalidRequest: an argument is wrong, for example a token that no pool has.
@@ -122,12 +123,12 @@ def market_view(
 
 
 def _costs(view: MarketView, varies: str, unit_price: int) -> Costs:
-    """Return the network's charges, at the price of SOL in the market's own pools."""
-    if unit_price < 0:
-        raise InvalidRequest(f"unit_price must be at least 0 micro-lamports, was {unit_price}")
+    """Return the network's charges, with SOL at the price that the market's pools pay for one."""
     if varies == "SOL":
         return Costs(unit_price=unit_price, lamport_price_x64=2**64)
-    starts = view.book("SOL", varies).columns.starts
-    if not starts:
-        raise InvalidRequest(f"no pool of the market says what SOL is worth in {varies}")
-    return Costs(unit_price=unit_price, lamport_price_x64=int(2.0**64 / starts[0] ** 2))
+    try:
+        sold = network(Request(view=view, sell="SOL", buy=varies, amount=10**9))
+    except (Rejected, UnknownToken):
+        said = f"no pools of the market say what SOL is worth in {varies}"
+        raise InvalidRequest(said) from None
+    return Costs(unit_price=unit_price, lamport_price_x64=sold.amount_out * 2**64 // 10**9)

@@ -185,6 +185,11 @@ MADE_UP = [
     pytest.param(
         replace(WHOLE, legs=(leg(), leg(sell="USDT", amount_in=1))), "has not as much", id="a gift"
     ),
+    pytest.param(
+        replace(WHOLE, legs=(leg(buy="USDT", amount_out=80), leg(sell="USDT", amount_in=79))),
+        "leaves 1 USDT over",
+        id="a rest on the way",
+    ),
 ]
 
 
@@ -201,7 +206,7 @@ def test_a_route_that_does_not_fill_the_order_is_the_strategys_mistake(
 
 def test_a_token_may_be_passed_through() -> None:
     """Once a leg has brought it."""
-    legs = (leg(buy="USDT", amount_out=80), leg(sell="USDT", amount_in=79))
+    legs = (leg(buy="USDT", amount_out=80), leg(sell="USDT", amount_in=80))
     desk = Desk(venue("a", DEEP), policy=strategy_of(lambda request: replace(WHOLE, legs=legs)))
     event = routed(desk, ORDER)
     assert event.route.legs == legs

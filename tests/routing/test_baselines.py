@@ -5,10 +5,12 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
+from msgspec.structs import replace
 
 from orderengine.errors import InsufficientLiquidity, Rejected
 from orderengine.model.order import Mode
-from orderengine.routing.request import Request
+from orderengine.routing.costs import fits
+from orderengine.routing.request import Request, Terms
 from orderengine.routing.strategies import STRATEGIES
 from orderengine.routing.view import MarketView
 from tests.routing.markets import cpmm, drawn_requests
@@ -80,3 +82,16 @@ def test_best_says_when_no_pool_is_deep_enough_alone() -> None:
     with pytest.raises(InsufficientLiquidity):
         STRATEGIES["best"].route(request)
     assert len(STRATEGIES["split"].route(request).legs) == 2
+
+
+@pytest.mark.parametrize("name", ["greedy1", "greedy5", "grid"])
+def test_a_heuristic_keeps_to_the_terms(name: str) -> None:
+    """Few legs: the pools with the least are left out, the order is filled all the same."""
+    for request in drawn_requests(10, 2, first=4_000):
+        for terms in (Terms(legs_max=1), Terms(legs_max=2), Terms(is_one_transaction=True)):
+            try:
+                route = STRATEGIES[name].route(replace(request, terms=terms))
+            except Rejected:
+                continue
+            assert fits(terms, [leg.venue for leg in route.legs])
+            executed(request, route)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import inf
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 
-from orderengine.pools import Direction
+from orderengine.pools import Direction, RaydiumCpmmPool, Segment
 from orderengine.pools.fixed_point import U64_MAX
 from orderengine.pools.segments import output_of
 from orderengine.routing.book import Book
 from orderengine.routing.ladder import Ladder, ladder_of
+from orderengine.routing.polish import try_output
+from orderengine.routing.request import Request
+from orderengine.routing.split import split
 from orderengine.routing.sweep import Columns, merge
+from orderengine.routing.view import MarketView
 from tests.pools.strategies import NOW_S, directions, dlmm_pools
 from tests.routing.markets import cpmm, drawn_market
 
@@ -126,3 +132,41 @@ def test_bins_of_one_price_are_filled_in_the_pools_order() -> None:
     assert book.share_input(40.0)[0] == [40, 0]
     assert book.share_input(60.0)[0] == [40, 20]
     assert book.share_output(15.0)[0] == [10, 5]
+
+
+def test_a_curve_without_width_is_a_step() -> None:
+    """A price a hair before the end of a range: what is left there has no end of its own."""
+    ladder = ladder_of(_Short(**asdict(cpmm("short", 1, 1))), A_TO_B, 0)
+    assert (ladder.columns.liquidity, ladder.columns.ends) == ([0.0], [0.5])
+    book = Book([ladder, ladder_of(cpmm("p", 10**9, 10**9), A_TO_B, 0)])
+    assert book.columns.liquidity[0] == 0.0
+    assert book.output_of(10.0) == pytest.approx(40.0)
+    assert book.columns.outputs[-1] < 2e9
+
+
+class _Short(RaydiumCpmmPool, frozen=True):
+    """A pool that says its curve is something else."""
+
+    def segments(self, direction: Direction, now_s: int) -> Iterator[Segment]:
+        """Yield one piece."""
+        yield Segment(4.0, 4.0, 1e12, 10.0, 40.0)
+
+
+def test_a_pool_traded_to_its_last_units_harms_no_other() -> None:
+    """What is left of it is small, and the others are used as if it were not there."""
+    for number in range(40):
+        for address, pool in drawn_market(number, 4).pools.items():
+            if pool.venue != "orca_whirlpool":
+                continue
+            most = ladder_of(pool, A_TO_B, 0).amount_out_max
+            for left in range(1, 12):
+                swap = try_output(ladder_of(pool, A_TO_B, 0), int(most) - left, 0)
+                if swap is None:
+                    continue
+                deep = cpmm("deep", 10**15, 10**14)
+                view = MarketView([swap.pool, deep])
+                alone = deep.swap_exact_in(A_TO_B, 10**12, 0).amount_out
+                route = split(Request(view=view, sell="SOL", buy="USDC", amount=10**12))
+                assert route.bound is not None
+                assert alone <= route.amount_out <= route.bound <= alone + 100 * left + 100
+                assert address in view.pools

@@ -7,6 +7,7 @@ from math import exp, log
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from orderengine.errors import (
     AmountTooSmall,
@@ -22,6 +23,7 @@ from orderengine.pools.fixed_point import U64_MAX
 from orderengine.routing.polish import try_input, try_output
 from orderengine.routing.request import Request, Terms
 from orderengine.routing.split import split
+from orderengine.routing.strategies import STRATEGIES
 from orderengine.routing.view import MarketView
 from tests.routing.markets import cpmm, drawn_market, drawn_requests
 
@@ -204,3 +206,38 @@ def test_what_cannot_be_routed_says_what_was_missing() -> None:
         ask(1, buy="SOL")
     with pytest.raises(InvalidAmount, match="legs_max"):
         Request(view=view, sell="SOL", buy="USDC", amount=1, terms=Terms(legs_max=0))
+
+
+def test_what_is_said_to_be_available_is() -> None:
+    """Whoever follows the error's figure is served, near every edge of drawn markets."""
+    for number in range(60):
+        view = drawn_market(number)
+        for mode in Mode:
+            book = view.book("SOL", "USDC")
+            most = book.amount_in_max if mode is Mode.EXACT_IN else book.amount_out_max
+            if most >= U64_MAX:
+                continue
+            for more in (0, 1, 1_000):
+                asked = Request(
+                    view=view, sell="SOL", buy="USDC", amount=int(most) + more, mode=mode
+                )
+                if refused := _refusal(asked):
+                    assert refused.required == asked.amount > refused.available > 0.98 * most
+                    split(replace(asked, amount=refused.available))
+
+
+def _refusal(request: Request) -> InsufficientLiquidity | None:
+    try:
+        split(request)
+    except InsufficientLiquidity as error:
+        return error
+    return None
+
+
+def test_dust_goes_to_the_best_pool() -> None:
+    """One unit of a dear token: a single pool's swap, and the cheapest one."""
+    pools = [cpmm("dear", 10**12, 10**6), cpmm("cheap", 10**11, 10**6)]
+    request = Request(view=MarketView(pools), sell="SOL", buy="USDC", amount=1, mode=Mode.EXACT_OUT)
+    route = split(request)
+    assert [leg.pool for leg in route.legs] == ["cheap"]
+    assert route.amount_in == STRATEGIES["best"].route(request).amount_in

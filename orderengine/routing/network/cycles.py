@@ -1,9 +1,9 @@
-"""Route without circles: find circles in a flow, and the best flow that has none.
+"""Route without cycles: find cycles in a flow, and the best flow that has none.
 
-Prices that differ between pools already pay for trading in circles. An order that may not do so is
+Prices that differ between pools already pay for trading in cycles. An order that may not do so is
 first solved as if it might, but for edges that cannot be part of a way. If that flow runs in no
-circle it is the best of all. If it does, every flow without circles leaves at least one of the
-circle's steps (a token for another) unused: branch over which, best bound first (A. Land and
+cycle it is the best of all. If it does, every flow without cycles leaves at least one of the
+cycle's steps (a token for another) unused: branch over which, best bound first (A. Land and
 A. Doig, "An Automatic Method of Solving Discrete Programming Problems", 1960). The bound is that of
 the best branch still open, so it holds wherever the search stops.
 """
@@ -18,7 +18,7 @@ from msgspec import Struct
 from orderengine.routing.network.dual import Dual, Solution
 from orderengine.routing.network.graph import Graph
 
-__all__ = ["Plan", "circle_among", "used_edges", "without_circles", "without_weakest"]
+__all__ = ["Plan", "cycle_among", "used_edges", "without_cycles", "without_weakest"]
 
 _NOISE = 1e-12
 """A flow worth less than this part of the order is a rounding, not a flow."""
@@ -27,7 +27,7 @@ _SETTLED = 1e-10
 
 _PATIENCE = 12
 """Branches after which the gap must be half of what it was, or the rest would not close it: where
-circles are worth more than the order, each doubles the branches."""
+cycles are worth more than the order, each doubles the branches."""
 
 _Pair = tuple[int, int]
 
@@ -47,8 +47,8 @@ def used_edges(graph: Graph, solution: Solution, edges: Sequence[int]) -> list[i
     return [e for e in edges if _worth(graph, solution, e) > least]
 
 
-def without_circles(dual: Dual, roots: Sequence[float], branches_max: int) -> Plan:
-    """Return the best flow without circles that ``branches_max`` solved branches lead to."""
+def without_cycles(dual: Dual, roots: Sequence[float], branches_max: int) -> Plan:
+    """Return the best flow without cycles that ``branches_max`` solved branches lead to."""
     graph = dual.graph
     edges = graph.edges
     first = dual.solve(edges, roots)
@@ -63,12 +63,12 @@ def without_circles(dual: Dual, roots: Sequence[float], branches_max: int) -> Pl
         if gap <= _SETTLED * abs(found.value) or (count >= _PATIENCE and gap > hopeless):
             break
         value, _, solution, edges = heappop(waiting)
-        circle = circle_among(graph, used_edges(graph, solution, edges))
-        if not circle:
+        cycle = cycle_among(graph, used_edges(graph, solution, edges))
+        if not cycle:
             if solution.value > found.value:
                 found, left = solution, edges
             continue
-        for pair in circle:
+        for pair in cycle:
             fewer = _without(graph, edges, pair)
             if fewer and tuple(fewer) not in seen:
                 seen.add(tuple(fewer))
@@ -78,10 +78,10 @@ def without_circles(dual: Dual, roots: Sequence[float], branches_max: int) -> Pl
     return Plan(found, left, max([found.value, *[-entry[0] for entry in waiting]]))
 
 
-def without_weakest(graph: Graph, plan: Plan, circle: Sequence[_Pair]) -> list[int]:
-    """Return the edges less those of the circle's step that carries least."""
+def without_weakest(graph: Graph, plan: Plan, cycle: Sequence[_Pair]) -> list[int]:
+    """Return the edges less those of the cycle's step that carries least."""
     solution, edges = plan.solution, plan.edges
-    carried = dict.fromkeys(circle, 0.0)
+    carried = dict.fromkeys(cycle, 0.0)
     for e in edges:
         pair = graph.tails[e], graph.heads[e]
         if pair in carried:
@@ -93,8 +93,8 @@ def without_weakest(graph: Graph, plan: Plan, circle: Sequence[_Pair]) -> list[i
     return []
 
 
-def circle_among(graph: Graph, edges: Sequence[int]) -> list[_Pair]:
-    """Return a shortest circle of edges as pairs of tokens; none: an empty list."""
+def cycle_among(graph: Graph, edges: Sequence[int]) -> list[_Pair]:
+    """Return a shortest cycle of edges as pairs of tokens; none: an empty list."""
     following: dict[int, dict[int, None]] = {}
     for e in edges:
         following.setdefault(graph.tails[e], {})[graph.heads[e]] = None
@@ -123,10 +123,10 @@ def circle_among(graph: Graph, edges: Sequence[int]) -> list[_Pair]:
 
 
 def _dive(dual: Dual, solution: Solution, edges: list[int]) -> tuple[Solution, list[int]]:
-    """Give up the weakest step of every circle until none is left."""
+    """Give up the weakest step of every cycle until none is left."""
     graph = dual.graph
-    while circle := circle_among(graph, used_edges(graph, solution, edges)):
-        edges = without_weakest(graph, Plan(solution, edges, solution.value), circle)
+    while cycle := cycle_among(graph, used_edges(graph, solution, edges)):
+        edges = without_weakest(graph, Plan(solution, edges, solution.value), cycle)
         solution = dual.solve(edges, solution.roots)
     return solution, edges
 

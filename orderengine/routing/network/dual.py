@@ -27,7 +27,7 @@ _WIDTHS = (1e-3, 3e-5, 1e-6, 1e-8)
 """Of s, to either side, in turn; the last is what the search may be off by where bins trade."""
 
 _ROOT_MIN = 1e-40
-"""Where circles pay for all of an order its prices have no end; so far doubles still hold them."""
+"""Where cycles pay for all of an order its prices have no end; so far doubles still hold them."""
 
 
 class Solution(Struct, frozen=True, eq=False):
@@ -72,7 +72,7 @@ class Dual:
         self.graph = graph
         supply = [0.0] * len(graph.tokens)
         supply[graph.sell if is_exact_in else graph.buy] = amount if is_exact_in else -amount
-        ground = graph.buy if is_exact_in else graph.sell
+        numeraire = graph.buy if is_exact_in else graph.sell
         self._kernels: Any = kernels
         self._floats: Any = list
         self._ints: Any = list
@@ -84,7 +84,7 @@ class Dual:
             self._floats = lambda numbers: np.array(numbers, dtype=np.float64)
             self._ints = lambda numbers: np.array(numbers, dtype=np.int64)
             self._listed = lambda numbers: numbers.tolist()
-        self._order = self._floats(supply), ground
+        self._order = self._floats(supply), numeraire
         if is_compiled not in graph.made:
             graph.made[is_compiled] = self._flat(graph)
         self._is_stepped, self._curves = graph.made[is_compiled]

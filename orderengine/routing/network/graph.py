@@ -1,9 +1,9 @@
 """Lay the pools that can matter to an order out as a graph: tokens, and a ladder for each edge.
 
-An edge is a pool in one direction. Without circles no edge leads back to the token that is sold,
+An edge is a pool in one direction. Without cycles no edge leads back to the token that is sold,
 none leads on from the one that is bought, and only tokens on a path that visits no token twice are
 kept: those that lie in one biconnected part with the edge from ``sell`` to ``buy`` (R. Tarjan,
-"Depth-First Search and Linear Graph Algorithms", 1972). With circles every token is kept that can
+"Depth-First Search and Linear Graph Algorithms", 1972). With cycles every token is kept that can
 be reached and can be left towards ``buy``.
 """
 
@@ -47,7 +47,7 @@ class Graph(Struct, frozen=True, eq=False):
 
 
 def is_one_pair(request: Request) -> bool:
-    """Return whether only pools of the pair itself can matter to an order without circles."""
+    """Return whether only pools of the pair itself can matter to an order without cycles."""
     view, sell, buy = request.view, request.sell, request.buy
     if request.terms.may_cycle:
         return False

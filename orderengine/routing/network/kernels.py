@@ -41,7 +41,7 @@ _TIE = 1e-9
 _DONE = 1e-14
 """A step that promises less than this, relative to F, is not worth its while."""
 _STEPS = 100
-"""Far more than an order needs; where circles are worth far more than it, F does not feel it."""
+"""Far more than an order needs; where cycles are worth far more than it, F does not feel it."""
 _TRIES = 40
 _DOWN, _UP = 0.75, 3.0
 """A step changes no root by more: to a quarter, or fourfold."""
@@ -125,14 +125,14 @@ def minimise(
         work: room: (active an edge; step and trial roots a token; matrix, tokens squared; first
             roots a token; four times integers a token).
     """
-    supply, ground = order
+    supply, numeraire = order
     active, step, trial, first = work[0], work[1], work[2], work[4]
     surplus = flows[0]
     for t in range(len(roots)):
         first[t] = roots[t]
     value, count = trade(curves, live, supply, roots, flows, active)
     for steps in range(_STEPS):
-        slope = newton(curves, count, ground, roots, flows, work)
+        slope = newton(curves, count, numeraire, roots, flows, work)
         if -slope <= _DONE * abs(value):
             return value, steps
         length, is_better = 1.0, False
@@ -164,14 +164,14 @@ def minimise(
 
 
 def newton(
-    curves: _Curves, count: int, ground: int, roots: _Floats, flows: _Flows, work: _Work
+    curves: _Curves, count: int, numeraire: int, roots: _Floats, flows: _Flows, work: _Work
 ) -> float:
     """Write the relative step of every root to ``work``; return the slope of F along it."""
     _, step, _, matrix, _, slots, held, _, _ = work
     surplus = flows[0]
-    size = assemble(curves, count, ground, roots, flows, work)
+    size = assemble(curves, count, numeraire, roots, flows, work)
     if not solve(matrix, size, step, work):
-        size = assemble(curves, count, ground, roots, flows, work)
+        size = assemble(curves, count, numeraire, roots, flows, work)
         for k in range(size):
             t = held[k]
             worth = 2.0 * surplus[t] * roots[t] * roots[t]
@@ -197,7 +197,7 @@ def newton(
 
 
 def assemble(
-    curves: _Curves, count: int, ground: int, roots: _Floats, flows: _Flows, work: _Work
+    curves: _Curves, count: int, numeraire: int, roots: _Floats, flows: _Flows, work: _Work
 ) -> int:
     """Write the second derivative and minus the first over the tokens that can move.
 
@@ -207,7 +207,7 @@ def assemble(
     tails, heads = curves[0], curves[1]
     surplus, taken, _, weights, _ = flows
     active, step, _, matrix, _, slots, held, pushed, pulled = work
-    mark(curves, count, ground, flows, work)
+    mark(curves, count, numeraire, flows, work)
     size = 0
     for t in range(len(roots)):
         slots[t] = -1
@@ -241,22 +241,22 @@ def assemble(
     return size
 
 
-def mark(curves: _Curves, count: int, ground: int, flows: _Flows, work: _Work) -> None:
+def mark(curves: _Curves, count: int, numeraire: int, flows: _Flows, work: _Work) -> None:
     """Mark the tokens that active edges could push a surplus to, or pull what is missing from."""
     tails, heads = curves[0], curves[1]
     surplus, active, pushed, pulled = flows[0], work[0], work[7], work[8]
     for t in range(len(surplus)):
-        pushed[t] = 1 if surplus[t] > 0.0 and t != ground else 0
-        pulled[t] = 1 if surplus[t] < 0.0 and t != ground else 0
+        pushed[t] = 1 if surplus[t] > 0.0 and t != numeraire else 0
+        pulled[t] = 1 if surplus[t] < 0.0 and t != numeraire else 0
     is_growing = True
     while is_growing:
         is_growing = False
         for at in range(count):
             tail, head = tails[active[at]], heads[active[at]]
-            if pushed[tail] > pushed[head] and head != ground:
+            if pushed[tail] > pushed[head] and head != numeraire:
                 pushed[head] = 1
                 is_growing = True
-            if pulled[head] > pulled[tail] and tail != ground:
+            if pulled[head] > pulled[tail] and tail != numeraire:
                 pulled[tail] = 1
                 is_growing = True
 

@@ -1,7 +1,7 @@
 """Follow single paths through a graph: marginal prices to begin with, and the best path of all.
 
 Both relax edges hop by hop (R. Bellman, "On a Routing Problem", 1958) and never visit a token
-twice, so an arbitrage circle on the way is not run round.
+twice, so an arbitrage cycle on the way is not run round.
 """
 
 from __future__ import annotations

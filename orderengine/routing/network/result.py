@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from orderengine.errors import AmountTooSmall, InsufficientLiquidity
 from orderengine.model.order import Declined, Route
 from orderengine.routing.costs import fits, network_cost
@@ -13,9 +15,6 @@ from orderengine.routing.request import Request
 from orderengine.routing.result import bound_above, bound_below, declined, route_of_swaps
 
 __all__ = ["made_by", "net_of", "refusal", "route_of_legs"]
-
-_PRECISION = 4e-12
-"""Relative, of sums over pieces of curves; as for a pair's book."""
 
 
 def made_by(request: Request, graph: Graph, legs: Legs) -> int | None:
@@ -44,10 +43,8 @@ def route_of_legs(request: Request, graph: Graph, plan: Plan, legs: Legs) -> Rou
     if not request.is_exact_in:
         # What the output is worth, less profits: where most of it is taken off, fewer digits hold.
         worth = request.amount * plan.solution.roots[graph.buy] ** 2
-        bound = max(bound_below(-plan.bound - _PRECISION * (worth + plan.bound)), 0)
-    cost, net_bound, costs = None, None, request.terms.costs
-    if costs is not None:
-        cost = network_cost(costs, _venues(graph, legs))
+        bound = max(bound_below(-plan.bound, worth), 0)
+    net_bound, costs = None, request.terms.costs
     if not request.terms.is_free:
         # No route has fewer than one leg, and none pays less than for the cheapest.
         least = 0
@@ -62,17 +59,25 @@ def route_of_legs(request: Request, graph: Graph, plan: Plan, legs: Legs) -> Rou
         bound=bound,
         first_price=first_price(graph),
         left_out=_left_out(request, graph, plan, legs),
-        network_cost=cost,
         net_bound=net_bound,
     )
 
 
-def refusal(request: Request, graph: Graph, most: float) -> InsufficientLiquidity | AmountTooSmall:
-    """Return why nothing can be traded; ``most`` is how much the pools carry, in real numbers."""
+def refusal(
+    request: Request, graph: Graph, most: float, is_filled: Callable[[int], bool]
+) -> InsufficientLiquidity | AmountTooSmall:
+    """Return why nothing can be traded.
+
+    Args:
+        request: what was asked.
+        graph: the pools that lead there.
+        most: how much they carry, in real numbers.
+        is_filled: whether an amount is traded in full, in integers.
+    """
     where = "all pools that lead there"
     legs_max = request.terms.legs_max or len(graph.ladders)
     least = least_input(graph, request.view.now_s, legs_max) if request.is_exact_in else 0
-    return too_small(request, where, least) or too_much(request, where, most)
+    return too_small(request, where, least) or too_much(request, where, most, is_filled)
 
 
 def _venues(graph: Graph, legs: Legs) -> list[str]:
@@ -80,7 +85,7 @@ def _venues(graph: Graph, legs: Legs) -> list[str]:
 
 
 def _totals(graph: Graph, legs: Legs) -> tuple[int, int]:
-    """Return what the order pays and receives in all; circles through either token count net."""
+    """Return what the order pays and receives in all; cycles through either token count net."""
     amount_in = amount_out = 0
     for e, swap in legs:
         amount_in += swap.amount_in * (graph.tails[e] == graph.sell)
@@ -114,7 +119,7 @@ def _left_out(request: Request, graph: Graph, plan: Plan, legs: Legs) -> tuple[D
                 bps = 1e4 * (1 - reach * reach)
                 code, reason = "WORSE_PRICE", f"its first unit is {bps:.2f} bps worse than the last"
             elif e not in live:
-                reason = "it would close a circle"
+                reason = "it would close a cycle"
             elif not request.terms.is_free:
                 reason = "its leg would not pay, or not fit"
             said.append(declined(pool, code, reason))

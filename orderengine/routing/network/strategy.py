@@ -1,8 +1,8 @@
 """Route an order through several tokens at once: splits, hops, and the proof beside it.
 
 The tokens' marginal prices are found by the dual (``dual``), which also bounds every route;
-what the pools trade at them is made executable (``order``) and turned into integers by the
-pools themselves (``fill``). Circles that would pay by themselves are left to those who ask
+what the pools trade at them is made executable (``sequence``) and turned into integers by the
+pools themselves (``fill``). Cycles that would pay by themselves are left to those who ask
 for them (``cycles``).
 """
 
@@ -10,31 +10,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orderengine.errors import NoRoute
+from msgspec.structs import replace
+
+from orderengine.errors import NoRoute, Rejected
 from orderengine.model.order import Route
 from orderengine.routing.network.capacity import capacity
 from orderengine.routing.network.cycles import (
     Plan,
-    circle_among,
+    cycle_among,
     used_edges,
-    without_circles,
+    without_cycles,
     without_weakest,
 )
 from orderengine.routing.network.dual import Dual
 from orderengine.routing.network.fill import fill
 from orderengine.routing.network.graph import Graph, graph_of, is_one_pair
-from orderengine.routing.network.order import executable_order
 from orderengine.routing.network.paths import Legs, best_path, first_roots
 from orderengine.routing.network.result import made_by, net_of, refusal, route_of_legs
+from orderengine.routing.network.sequence import executable_order
+from orderengine.routing.polish import try_input, try_output
 from orderengine.routing.request import Request
 from orderengine.routing.split import split
 
 __all__ = ["network", "solve"]
 
 _BRANCHES_MAX = 48
-"""Branches solved to avoid circles; each costs about what the order costs without them."""
+"""Branches solved to avoid cycles; each costs about what the order costs without them."""
 _WORSE_MAX = 3
 """Where legs cost something, so many fewer of them are tried after the best number found."""
+_LEFT_OUT_MAX = 8
+"""So many of the weakest legs are tried, where what is left does not carry the order."""
 _GAP = 1e-6
 """Above it, relative, the best single path is tried too: amounts so small that rounding rules."""
 
@@ -43,7 +48,7 @@ def network(request: Request) -> Route:
     """Return the route over all pools that pays most for an input, or takes least for an output.
 
     Each pool is used at most once, and what comes in at a token on the way goes out to the unit.
-    The bound is that of routes of any number of legs, without circles unless the terms allow them.
+    The bound is that of routes of any number of legs, without cycles unless the terms allow them.
     Where legs cost something or not all fit, the one that carries least is left out, as long as
     that is needed or pays: a heuristic, and the gap says how far it may be from the best.
 
@@ -68,31 +73,40 @@ def solve(request: Request, *, is_compiled: bool = False) -> Route:
     legs_max = terms.legs_max or len(graph.ladders)
     dual = Dual(graph, float(request.amount), is_exact_in=is_exact_in, is_compiled=is_compiled)
     roots = first_roots(graph, is_exact_in=is_exact_in)
-    plan, legs = (_with_circles if terms.may_cycle else _without_circles)(request, dual, roots)
+    plan, legs = (_with_cycles if terms.may_cycle else _without_cycles)(request, dual, roots)
     is_cut = bool(legs) and not terms.is_free
     if is_cut:
         legs = _within_terms(request, dual, plan, legs)
-    made = made_by(request, graph, legs)
+    net, made = net_of(request, graph, legs), made_by(request, graph, legs)
     if made is None or plan.bound - made > _GAP * abs(plan.bound):
-        path = best_path(graph, request, legs_max)
-        other, net = net_of(request, graph, path), net_of(request, graph, legs)
-        if other is not None and (net is None or other > net):
-            legs = path
+        others = [best_path(graph, request, legs_max)]
+        if is_cut or not legs:
+            others.append(_side_by_side(request, graph))
+        for other in others:
+            nets = net_of(request, graph, other)
+            if nets is not None and (net is None or nets > net):
+                legs, net = other, nets
     if not legs and is_cut:
         said = f"no route of at most {legs_max} legs carries the amount"
         raise NoRoute({f"{request.sell} for {request.buy}": said})
     if not legs:
-        raise refusal(request, graph, capacity(request, graph, plan.edges))
+
+        def is_filled(amount: int) -> bool:
+            less = replace(request, amount=amount)
+            part = Dual(graph, float(amount), is_exact_in=is_exact_in, is_compiled=is_compiled)
+            return bool(_without_cycles(less, part, roots)[1])
+
+        raise refusal(request, graph, capacity(request, graph, plan.edges), is_filled)
     return route_of_legs(request, graph, plan, legs)
 
 
-def _without_circles(request: Request, dual: Dual, roots: Sequence[float]) -> tuple[Plan, Legs]:
-    plan = without_circles(dual, roots, _BRANCHES_MAX)
+def _without_cycles(request: Request, dual: Dual, roots: Sequence[float]) -> tuple[Plan, Legs]:
+    plan = without_cycles(dual, roots, _BRANCHES_MAX)
     return plan, _filled(request, dual.graph, plan)[0]
 
 
-def _with_circles(request: Request, dual: Dual, roots: Sequence[float]) -> tuple[Plan, Legs]:
-    """Trade in circles where each leg is covered; break those off that would have to borrow."""
+def _with_cycles(request: Request, dual: Dual, roots: Sequence[float]) -> tuple[Plan, Legs]:
+    """Trade in cycles where each leg is covered; break those off that would have to borrow."""
     graph = dual.graph
     first = dual.solve(graph.edges, roots)
     plan = Plan(first, graph.edges, first.value)
@@ -101,12 +115,12 @@ def _with_circles(request: Request, dual: Dual, roots: Sequence[float]) -> tuple
         return plan, legs
     while uncovered:
         used = used_edges(graph, plan.solution, plan.edges)
-        circle = circle_among(graph, uncovered) or circle_among(graph, used)
-        fewer = without_weakest(graph, plan, circle)
+        cycle = cycle_among(graph, uncovered) or cycle_among(graph, used)
+        fewer = without_weakest(graph, plan, cycle)
         plan = Plan(dual.solve(fewer, plan.solution.roots), fewer, first.value)
         legs, uncovered = _filled(request, graph, plan)
-    # Which circles to break off was a guess, and none at all may be better.
-    other, straight = _without_circles(request, dual, roots)
+    # Which cycles to break off was a guess, and none at all may be better.
+    other, straight = _without_cycles(request, dual, roots)
     made, without = made_by(request, graph, legs), made_by(request, graph, straight)
     if made is None or (without is not None and without > made):
         plan, legs = Plan(other.solution, other.edges, first.value), straight
@@ -114,7 +128,10 @@ def _with_circles(request: Request, dual: Dual, roots: Sequence[float]) -> tuple
 
 
 def _within_terms(request: Request, dual: Dual, plan: Plan, legs: Legs) -> Legs:
-    """Leave out the leg that carries least and route anew, until all fit and fewer pay no more."""
+    """Leave out the leg that carries least and route anew, until all fit and fewer pay no more.
+
+    Where the others cannot carry what the least one did, the next one is left out in its place.
+    """
     graph, kept = dual.graph, legs[:0]
     best, worse = None, 0
     while legs and worse < _WORSE_MAX:
@@ -126,11 +143,35 @@ def _within_terms(request: Request, dual: Dual, plan: Plan, legs: Legs) -> Legs:
         if best is not None and request.terms.costs is None:
             break  # fewer legs never pay more where they cost nothing
         roots = plan.solution.roots
-        weakest, _ = min(legs, key=lambda leg: leg[1].amount_in * roots[graph.tails[leg[0]]] ** 2)
-        edges = graph.leading([e for e, _ in legs if e != weakest])
-        plan = Plan(dual.solve(edges, roots), edges, plan.bound)
-        legs = _filled(request, graph, plan)[0]
+        carried = {e: swap.amount_in * roots[graph.tails[e]] ** 2 for e, swap in legs}
+        used, legs = list(carried), legs[:0]
+        for weakest in sorted(used, key=carried.__getitem__)[:_LEFT_OUT_MAX]:
+            edges = graph.leading([e for e in used if e != weakest])
+            fewer = Plan(dual.solve(edges, roots), edges, plan.bound)
+            legs = _filled(request, graph, fewer)[0]
+            if legs:
+                plan = fewer
+                break
     return kept
+
+
+def _side_by_side(request: Request, graph: Graph) -> Legs:
+    """Return the legs of ``split``, where pools of the pair itself take the order."""
+    edges = {ladder.pool.address: e for e, ladder in enumerate(graph.ladders)}
+    try:
+        route = split(request)
+    except Rejected:
+        return []
+    legs: Legs = []
+    for leg in route.legs:
+        e = edges.get(leg.pool, -1)
+        amount = leg.amount_in if request.is_exact_in else leg.amount_out
+        swap_of = try_input if request.is_exact_in else try_output
+        swap = swap_of(graph.ladders[e], amount, request.view.now_s) if e >= 0 else None
+        if swap is None:
+            return []
+        legs.append((e, swap))
+    return legs
 
 
 def _filled(request: Request, graph: Graph, plan: Plan) -> tuple[Legs, list[int]]:

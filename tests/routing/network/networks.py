@@ -38,7 +38,7 @@ def markets(
     """Draw two to ten constant-product pools over up to five tokens of different worth.
 
     Every pool stands at its tokens' worth, or up to ``mispriced_bps`` away from it: then trading in
-    circles may pay by itself.
+    cycles may pay by itself.
     """
     worth = [draw(st.integers(1, 1_000)) for _ in TOKENS]
     pools: list[Pool] = []
@@ -109,7 +109,7 @@ def hold_to_pools(request: Request, route: Route) -> None:
         assert route.amount_in >= route.bound
 
 
-def runs_in_circles(route: Route) -> bool:
+def runs_in_cycles(route: Route) -> bool:
     """Return whether some token can be come back to along the legs."""
     left = {(leg.sell, leg.buy) for leg in route.legs}
     while left:

@@ -31,7 +31,7 @@ def steps(graph: Graph | None) -> set[tuple[str, str]]:
 
 
 @given(joined)
-def test_without_circles_only_tokens_on_a_path_are_kept(view: MarketView) -> None:
+def test_without_cycles_only_tokens_on_a_path_are_kept(view: MarketView) -> None:
     """Every token of a path that visits none twice, and no other."""
     paths = [
         ("A", *middle, "B")
@@ -48,7 +48,7 @@ def test_without_circles_only_tokens_on_a_path_are_kept(view: MarketView) -> Non
 
 
 @given(joined)
-def test_with_circles_all_that_leads_on_is_kept(view: MarketView) -> None:
+def test_with_cycles_all_that_leads_on_is_kept(view: MarketView) -> None:
     """Every step between tokens that can be reached and left, in both directions."""
     graph = graph_of(wanted(view, 10, may_cycle=True))
     reached = {"A"}

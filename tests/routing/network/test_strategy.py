@@ -29,7 +29,7 @@ from tests.routing.network.networks import (
     hold_to_pools,
     listed,
     markets,
-    runs_in_circles,
+    runs_in_cycles,
     wanted,
 )
 
@@ -42,7 +42,7 @@ TRIANGLE = MarketView(
         cpmm("from-c", "C", "B", (2 * 10**13, 10**13), 500),
     ]
 )
-CIRCLE = MarketView(
+CYCLE = MarketView(
     [
         cpmm("direct", "A", "B", (10**13, 10**13)),
         cpmm("to-c", "A", "C", (10**13, 10**13), 100),
@@ -76,7 +76,7 @@ def test_legs_are_the_pools_own(view: MarketView, amount: int, mode: Mode, may_c
     except Rejected:
         assume(False)
     hold_to_pools(request, route)
-    assert may_cycle or not runs_in_circles(route)
+    assert may_cycle or not runs_in_cycles(route)
 
 
 @untimed
@@ -189,16 +189,16 @@ def test_one_pair_is_split(mode: Mode) -> None:
 
 @pytest.mark.parametrize("mode", Mode)
 def test_arbitrage_is_left_alone_unless_asked_for(mode: Mode) -> None:
-    """Without circles none is traded; with them the order gains, and each leg is still covered."""
+    """Without cycles none is traded; with them the order gains, and each leg is still covered."""
     straight, round_ = (
-        wanted(CIRCLE, 10**11, mode),
-        wanted(CIRCLE, 10**11, mode, may_cycle=True),
+        wanted(CYCLE, 10**11, mode),
+        wanted(CYCLE, 10**11, mode, may_cycle=True),
     )
     route, gains = network(straight), network(round_)
     hold_to_pools(straight, route)
     hold_to_pools(round_, gains)
-    assert not runs_in_circles(route)
-    assert runs_in_circles(gains)
+    assert not runs_in_cycles(route)
+    assert runs_in_cycles(gains)
     if mode is Mode.EXACT_IN:
         assert gains.amount_out > route.amount_out
     else:
@@ -207,12 +207,12 @@ def test_arbitrage_is_left_alone_unless_asked_for(mode: Mode) -> None:
     assert route.gap_bps < 1e-3
 
 
-def test_a_circle_that_would_have_to_borrow_is_broken_off() -> None:
-    """An order far smaller than the circle cannot carry it; its bound knows the circle still."""
-    request = wanted(CIRCLE, 10**6, may_cycle=True)
+def test_a_cycle_that_would_have_to_borrow_is_broken_off() -> None:
+    """An order far smaller than the cycle cannot carry it; its bound knows the cycle still."""
+    request = wanted(CYCLE, 10**6, may_cycle=True)
     route = network(request)
     hold_to_pools(request, route)
-    assert route.amount_out >= network(wanted(CIRCLE, 10**6)).amount_out
+    assert route.amount_out >= network(wanted(CYCLE, 10**6)).amount_out
     assert route.gap_bps is not None
     assert route.gap_bps > 1
 
@@ -220,9 +220,9 @@ def test_a_circle_that_would_have_to_borrow_is_broken_off() -> None:
 @pytest.mark.parametrize("mode", Mode)
 def test_few_legs(mode: Mode) -> None:
     """A limit of legs is kept, more of them pay more, and the bound is that of any number."""
-    made, free = [], network(wanted(CIRCLE, 10**12, mode))
+    made, free = [], network(wanted(CYCLE, 10**12, mode))
     for legs_max in range(1, len(free.legs) + 1):
-        request = wanted(CIRCLE, 10**12, mode, legs_max=legs_max)
+        request = wanted(CYCLE, 10**12, mode, legs_max=legs_max)
         route = network(request)
         hold_to_pools(request, route)
         assert len(route.legs) <= legs_max
@@ -366,7 +366,7 @@ def test_compiled_gives_the_same_route(mode: Mode, may_cycle: bool) -> None:
                 view=LISTED, sell=sell, buy=buy, amount=amount, mode=mode, terms=terms
             )
             assert solve(request) == solve(request, is_compiled=True)
-    request = wanted(CIRCLE, 10**11, mode, may_cycle=may_cycle)
+    request = wanted(CYCLE, 10**11, mode, may_cycle=may_cycle)
     assert solve(request) == solve(request, is_compiled=True)
 
 

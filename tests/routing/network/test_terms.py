@@ -11,6 +11,7 @@ from orderengine.pools.footprint import LIMITS, room_of
 from orderengine.routing.costs import network_cost
 from orderengine.routing.network.strategy import network
 from orderengine.routing.request import Costs, Request, Terms
+from orderengine.routing.split import split
 from orderengine.routing.view import MarketView
 from tests.routing.network.networks import hold_to_pools, markets, wanted
 from tests.routing.network.test_strategy import LISTED, TRIANGLE
@@ -39,7 +40,7 @@ def test_a_costed_route_is_a_real_one_within_its_bounds(
     hold_to_pools(request, route)
     assert route.network_cost == network_cost(costs, [leg.venue for leg in route.legs])
     assert route.net_bound is not None
-    assert route.net_gap_bps is not None
+    assert (route.net_gap_bps is None) == (route.net_bound <= 0)
     if mode is Mode.EXACT_IN:
         assert route.amount_out - route.network_cost <= route.net_bound
     else:
@@ -71,3 +72,32 @@ def test_all_legs_fit_one_transaction() -> None:
     assert narrow.gap_bps is not None
     assert wide.gap_bps is not None
     assert narrow.gap_bps > wide.gap_bps
+
+
+@given(markets(), st.integers(10**6, 10**12), modes, st.integers(1, 4), st.booleans())
+def test_terms_never_make_it_worse_than_side_by_side(
+    view: MarketView, amount: int, mode: Mode, legs_max: int, is_one_transaction: bool
+) -> None:
+    """Few legs or one transaction: what ``split`` finds on the pair itself is found too."""
+    request = wanted(view, amount, mode, legs_max=legs_max, is_one_transaction=is_one_transaction)
+    try:
+        beside = split(request)
+    except Rejected:
+        assume(False)
+        raise
+    route = network(request)
+    hold_to_pools(request, route)
+    assert len(route.legs) <= legs_max
+    if mode is Mode.EXACT_IN:
+        assert route.amount_out >= beside.amount_out
+    else:
+        assert route.amount_in <= beside.amount_in
+
+
+def test_a_large_order_with_few_legs_keeps_to_deep_pools() -> None:
+    """Ten thousand SOL over four legs: nobody is sent down one thin path."""
+    for terms in (Terms(legs_max=4), Terms(is_one_transaction=True)):
+        request = Request(view=LISTED, sell="SOL", buy="USDC", amount=10**12, terms=terms)
+        route, beside = network(request), split(request)
+        hold_to_pools(request, route)
+        assert route.amount_out >= beside.amount_out

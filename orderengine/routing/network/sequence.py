@@ -22,7 +22,7 @@ def executable_order(
 ) -> tuple[list[int], list[int]]:
     """Return the legs in order, and those that nothing brought would cover.
 
-    Without circles every leg out of a token follows all legs into it. Of legs that share the token
+    Without cycles every leg out of a token follows all legs into it. Of legs that share the token
     given (with an exact output: asked) one comes where it takes the rest: one with room, and of
     those the one whose other token is finest, so that rounding falls where it is worth least.
 
@@ -60,7 +60,7 @@ def executable_order(
 
 
 def _next(graph: Graph, left: Sequence[int], taken: Sequence[float], held: Sequence[float]) -> int:
-    """Return a covered leg; first of circles, as what leaves a circle early cannot go round it."""
+    """Return a covered leg; first of cycles, as what leaves a cycle early cannot go round it."""
     for e in left:
         tail, head = graph.tails[e], graph.heads[e]
         if taken[e] <= held[tail] * (1 + _COVERED) and on_paths(
