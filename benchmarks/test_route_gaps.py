@@ -16,11 +16,11 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from orderengine.errors import Rejected
 from orderengine.model.order import Route
+from orderengine.routing.pair.split import split
 from orderengine.routing.request import Request
-from orderengine.routing.split import split
 from orderengine.routing.strategies import STRATEGIES
 from tests.routing.markets import drawn_requests
-from tests.routing.test_split import executed, unit_of
+from tests.routing.pair.test_split import executed, unit_of
 
 MARKETS = 1_000
 ORDERS_A_MARKET = 10

@@ -20,11 +20,11 @@ from benchmarks.compare import cpu_seconds, interleave, seconds_a_call
 from benchmarks.route_markets import deep_pools, mixed_pools, requests
 from orderengine.pools import Direction, Pool
 from orderengine.routing.batch import split_many
-from orderengine.routing.book import Book
 from orderengine.routing.ladder import ladder_of
+from orderengine.routing.pair.book import Book
+from orderengine.routing.pair.split import split
 from orderengine.routing.polish import fill_input
 from orderengine.routing.request import Costs, Terms
-from orderengine.routing.split import split
 from orderengine.routing.view import MarketView
 
 BATCH = 100_000

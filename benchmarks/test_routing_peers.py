@@ -38,8 +38,8 @@ from orderengine.routing.network.dual import Dual
 from orderengine.routing.network.graph import graph_of
 from orderengine.routing.network.paths import first_roots
 from orderengine.routing.network.strategy import solve
+from orderengine.routing.pair.split import split
 from orderengine.routing.request import Request
-from orderengine.routing.split import split
 from orderengine.routing.strategies import STRATEGIES
 from orderengine.routing.view import MarketView
 

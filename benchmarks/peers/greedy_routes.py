@@ -1,6 +1,6 @@
 """Split an order by steps of 1 % on real price curves: the heuristic at its fastest.
 
-Beside ``orderengine.routing.baselines.greedy``, which asks the exact pools at every step.
+Beside ``orderengine.routing.pair.baselines.greedy``, which asks the exact pools at every step.
 """
 
 from __future__ import annotations

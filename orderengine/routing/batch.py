@@ -15,7 +15,7 @@ from orderengine.errors import InvalidAmount
 from orderengine.model.order import Mode, Route
 from orderengine.pools import Direction, Pool
 from orderengine.pools.units import symbol_of
-from orderengine.routing.parallel import book_of
+from orderengine.routing.pair.parallel import book_of
 from orderengine.routing.request import Request, Strategy, Terms
 from orderengine.routing.view import MarketView
 

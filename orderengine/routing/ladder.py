@@ -60,17 +60,6 @@ class Ladder(Struct, frozen=True, eq=False):
         columns = self.columns
         return self.is_whole or columns.inputs[-1] >= amount_in or columns.outputs[-1] >= amount_out
 
-    def amounts_at(self, s: float) -> tuple[float, float]:
-        """Return input and output of all that trades at a better price than 1 / s^2."""
-        starts, ends, liquidity, inputs, outputs = self.columns
-        k = bisect_left(starts, s) - 1
-        if k < 0:
-            return 0.0, 0.0
-        if s >= ends[k]:
-            return inputs[k + 1], outputs[k + 1]
-        taken = liquidity[k] * (s - starts[k])
-        return inputs[k] + taken, outputs[k] + taken / (s * starts[k])
-
 
 def ladder_of(
     pool: Pool,

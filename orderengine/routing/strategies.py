@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from orderengine.routing.baselines import best, greedy, grid
 from orderengine.routing.network.strategy import network
+from orderengine.routing.pair.baselines import best, greedy, grid
+from orderengine.routing.pair.split import split
 from orderengine.routing.request import Strategy
-from orderengine.routing.split import split
 
 __all__ = ["STRATEGIES"]
 

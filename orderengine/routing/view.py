@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from orderengine.errors import InvalidData
 from orderengine.pools import Direction, Pool
 from orderengine.pools.units import symbol_of
-from orderengine.routing.book import Book
 from orderengine.routing.ladder import Ladder, ladder_of
+from orderengine.routing.pair.book import Book
 
 __all__ = ["MarketView"]
 

@@ -29,8 +29,8 @@ from orderengine.pools import (
     RaydiumClmmPool,
     RaydiumClmmSpec,
 )
+from orderengine.routing.pair.split import split
 from orderengine.routing.request import Request
-from orderengine.routing.split import split
 from orderengine.routing.view import MarketView
 from tests.routing.markets import cpmm
 

@@ -28,9 +28,9 @@ from orderengine.routing.network.graph import Graph, graph_of, is_one_pair
 from orderengine.routing.network.paths import Legs, best_path, first_roots
 from orderengine.routing.network.result import made_by, net_of, refusal, route_of_legs
 from orderengine.routing.network.sequence import executable_order
+from orderengine.routing.pair.split import split
 from orderengine.routing.polish import try_input, try_output
 from orderengine.routing.request import Request
-from orderengine.routing.split import split
 
 __all__ = ["network", "solve"]
 

@@ -19,8 +19,8 @@ from orderengine.model.order import Mode
 from orderengine.pools import Pool, direction_of
 from orderengine.routing.fast import is_installed
 from orderengine.routing.network.strategy import network, solve
+from orderengine.routing.pair.split import split
 from orderengine.routing.request import Request, Terms
-from orderengine.routing.split import split
 from orderengine.routing.strategies import STRATEGIES
 from orderengine.routing.view import MarketView
 from tests.pools.strategies import untimed

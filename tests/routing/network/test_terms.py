@@ -10,8 +10,8 @@ from orderengine.model.order import Mode
 from orderengine.pools.footprint import LIMITS, room_of
 from orderengine.routing.costs import network_cost
 from orderengine.routing.network.strategy import network
+from orderengine.routing.pair.split import split
 from orderengine.routing.request import Costs, Request, Terms
-from orderengine.routing.split import split
 from orderengine.routing.view import MarketView
 from tests.routing.network.networks import hold_to_pools, markets, wanted
 from tests.routing.network.test_strategy import LISTED, TRIANGLE

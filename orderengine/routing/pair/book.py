@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from orderengine.routing import kernels
 from orderengine.routing.fast import compiled
 from orderengine.routing.ladder import Ladder
+from orderengine.routing.pair import kernels
 from orderengine.routing.sweep import Columns, input_of, merge, output_of
 
 __all__ = ["Book"]

@@ -1,8 +1,7 @@
 """Choose which pools of a pair get a leg, where legs cost something or not all of them fit.
 
 Each set of pools nets what the best split over it pays, less the cost of its legs. The best set is
-found with proof (``orderengine.routing.legs_kernels``), or with an honest bound if the search is
-cut short.
+found with proof (``legs_kernels``), or with an honest bound if the search is cut short.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from orderengine.pools.footprint import BASE, LIMITS, footprint_of
-from orderengine.routing import legs_kernels
-from orderengine.routing.book import Book
 from orderengine.routing.costs import leg_cost, start_cost
 from orderengine.routing.fast import compiled
+from orderengine.routing.pair import legs_kernels
+from orderengine.routing.pair.book import Book
 from orderengine.routing.request import Terms
 
 __all__ = ["Legs", "choose_legs"]

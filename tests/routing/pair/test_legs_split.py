@@ -22,16 +22,16 @@ from orderengine.pools import (
     RaydiumCpmmPool,
 )
 from orderengine.pools.footprint import footprint_of
-from orderengine.routing.baselines import best, greedy, grid
-from orderengine.routing.book import Book
-from orderengine.routing.costs import leg_cost, network_cost, start_cost
+from orderengine.routing.costs import fits, leg_cost, network_cost, start_cost
+from orderengine.routing.pair.baselines import best, greedy, grid
+from orderengine.routing.pair.book import Book
+from orderengine.routing.pair.split import split
 from orderengine.routing.polish import fill_input, fill_output
 from orderengine.routing.request import Costs, Request, Terms
-from orderengine.routing.split import split
 from orderengine.routing.view import MarketView
 from tests.pools.strategies import SOL, USDC, untimed
-from tests.routing import legs_pools
-from tests.routing.legs_pools import is_within, sets_within
+from tests.routing.pair import legs_pools
+from tests.routing.pair.legs_pools import sets_within
 
 FREE = DlmmFeeParameters(
     base_factor=0,
@@ -144,7 +144,7 @@ def test_no_set_of_pools_fills_the_order_better(request: Request) -> None:
     bound = route.net_bound if request.is_exact_in else -route.net_bound
     assert max(*others, net_of_route(request, route)) <= bound
     assert (route.net_gap_bps is None) == (route.net_bound <= 0)
-    assert is_within(request.terms, [leg.venue for leg in route.legs])
+    assert fits(request.terms, [leg.venue for leg in route.legs])
     assert route.bound is not None
     if request.is_exact_in:
         assert route.amount_in == request.amount

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from orderengine.pools.footprint import footprint_of
-from orderengine.routing.book import Book
+from orderengine.routing.costs import fits
 from orderengine.routing.fast import is_installed
-from orderengine.routing.legs import Legs, choose_legs
+from orderengine.routing.pair.book import Book
+from orderengine.routing.pair.legs import Legs, choose_legs
 from orderengine.routing.request import Costs, Terms
 from tests.pools.strategies import untimed
-from tests.routing import legs_pools
-from tests.routing.legs_pools import amounts, books, crowds, is_within, net_of, sets_within
+from tests.routing.pair import legs_pools
+from tests.routing.pair.legs_pools import amounts, books, crowds, net_of, sets_within
 
 
 def close_to(amount: int) -> float:
@@ -48,7 +49,7 @@ def test_no_set_of_pools_nets_more(
     assert legs.net == pytest.approx(max(nets), abs=close)
     assert legs.net <= legs.bound <= legs.net + close
     assert sum(legs.shares) == pytest.approx(amount, abs=close)
-    assert is_within(terms, venues_of(book, legs))
+    assert fits(terms, venues_of(book, legs))
     some = [ladder for ladder, part in zip(book.ladders, legs.shares, strict=True) if part]
     assert net_of(some, amount, terms.costs, is_output=is_output) == pytest.approx(
         legs.net, abs=close
@@ -71,7 +72,7 @@ def test_no_set_that_fits_one_transaction_nets_more(
     assert legs is not None
     assert legs.net == pytest.approx(best, abs=close_to(amount))
     assert legs.net <= legs.bound <= legs.net + close_to(amount)
-    assert is_within(ONE, venues_of(book, legs))
+    assert fits(ONE, venues_of(book, legs))
 
 
 @settings(untimed, max_examples=40)
@@ -100,7 +101,7 @@ def test_twenty_pools_are_proven(
     if legs is None:
         return
     assert legs.bound <= legs.net + close_to(amount)
-    assert is_within(terms, venues_of(book, legs))
+    assert fits(terms, venues_of(book, legs))
 
 
 @untimed

@@ -15,7 +15,7 @@ knapsack, 1957). The gap that this leaves is about one pool's part (J. P. Aubin 
 "Estimates of the Duality Gap in Nonconvex Optimization", 1976), so few sets are left to be tried.
 
 The functions are compiled as they stand where the extra ``fast`` is asked for; see
-``orderengine.routing.kernels``. Arguments shared by all:
+``orderengine.routing.pair.kernels``. Arguments shared by all:
 
 - ``curves``: the pools' columns (starts, ends, liquidity, inputs, outputs) one after another, and
   the offsets at which each pool's begin; inputs and outputs have one entry more a pool;

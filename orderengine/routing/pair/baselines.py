@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from orderengine.errors import AmountTooSmall, InsufficientLiquidity, NoRoute
 from orderengine.model.order import Route
 from orderengine.pools import Swap
-from orderengine.routing.book import Book
 from orderengine.routing.costs import fits, network_cost
 from orderengine.routing.ladder import Ladder
-from orderengine.routing.parallel import book_of, parallel_route, refusal
+from orderengine.routing.pair.book import Book
+from orderengine.routing.pair.parallel import book_of, parallel_route, refusal
 from orderengine.routing.polish import try_input, try_output
 from orderengine.routing.refusal import too_much
 from orderengine.routing.request import Request

@@ -10,7 +10,7 @@ from math import inf
 
 from orderengine.errors import AmountTooSmall, InsufficientLiquidity, NoRoute
 from orderengine.model.order import Route
-from orderengine.routing.book import Book
+from orderengine.routing.pair.book import Book
 from orderengine.routing.polish import fill_input, fill_output, try_output
 from orderengine.routing.refusal import too_much, too_small
 from orderengine.routing.request import Request

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from orderengine.errors import NoRoute
 from orderengine.model.order import Route
-from orderengine.routing.baselines import best_swap
-from orderengine.routing.book import Book
-from orderengine.routing.legs import choose_legs
-from orderengine.routing.parallel import book_of, parallel_route
+from orderengine.routing.pair.baselines import best_swap
+from orderengine.routing.pair.book import Book
+from orderengine.routing.pair.legs import choose_legs
+from orderengine.routing.pair.parallel import book_of, parallel_route
 from orderengine.routing.polish import fill_input, fill_output
 from orderengine.routing.request import Request
 from orderengine.routing.sweep import output_of

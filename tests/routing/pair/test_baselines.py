@@ -14,7 +14,7 @@ from orderengine.routing.request import Request, Terms
 from orderengine.routing.strategies import STRATEGIES
 from orderengine.routing.view import MarketView
 from tests.routing.markets import cpmm, drawn_requests
-from tests.routing.test_split import executed, unit_of
+from tests.routing.pair.test_split import executed, unit_of
 
 BASELINES = ("best", "greedy1", "greedy5", "grid")
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from orderengine.pools import Direction, Pool
-from orderengine.pools.footprint import COMPUTE_UNITS, LIMITS, room_of
-from orderengine.routing.book import Book
-from orderengine.routing.costs import leg_cost, start_cost
+from orderengine.pools.footprint import COMPUTE_UNITS
+from orderengine.routing.costs import fits, leg_cost, start_cost
 from orderengine.routing.ladder import Ladder
+from orderengine.routing.pair.book import Book
 from orderengine.routing.request import Costs, Terms
 from orderengine.routing.sweep import Columns
 
@@ -105,27 +105,13 @@ def amounts(draw: st.DrawFn, book: Book, *, is_output: bool) -> int:
     return draw(st.integers(1, most) | st.integers(min(most, 10**4), min(most, 10**6)))
 
 
-def is_within(terms: Terms, venues: Sequence[str]) -> bool:
-    """Return whether legs on these venues keep the limits."""
-    if terms.legs_max is not None and len(venues) > terms.legs_max:
-        return False
-    if not terms.is_one_transaction:
-        return True
-    room = room_of(venues)
-    return (
-        room.accounts <= LIMITS.accounts
-        and room.bytes <= LIMITS.bytes
-        and room.compute_units <= LIMITS.compute_units
-    )
-
-
 def sets_within(book: Book, terms: Terms) -> list[tuple[Ladder, ...]]:
     """Return every set of a book's pools that keeps the limits."""
     return [
         some
         for size in range(1, len(book.ladders) + 1)
         for some in combinations(book.ladders, size)
-        if is_within(terms, [ladder.pool.venue for ladder in some])
+        if fits(terms, [ladder.pool.venue for ladder in some])
     ]
 
 
