@@ -89,6 +89,8 @@ def legs(routes: Sequence[Route]) -> AnyChart:
     used = list(dict.fromkeys(point["what"] for point in points))
     colour = theme.colour("what", used, [palette.SIDES["buy"], palette.SIDES["sell"]])
     last = max(point["legs"] for point in points)
+    is_exact_out = routes[0].mode is Mode.EXACT_OUT
+    side, verb = ("above the least", "cost") if is_exact_out else ("below the most", "pay")
     base = alt.Chart(alt.InlineData(values=points)).encode(
         x=alt.X(
             "legs:Q",
@@ -96,11 +98,15 @@ def legs(routes: Sequence[Route]) -> AnyChart:
             scale=alt.Scale(domain=[1, max(last, 2)], nice=False),
             axis=alt.Axis(values=list(range(1, last + 1)), format="d"),
         ),
-        y=alt.Y("bps:Q", title="bps below the best that any route could pay"),
+        y=alt.Y("bps:Q", title=f"bps {side} any route could {verb}"),
         color=colour,
     )
     line = base.mark_line(strokeWidth=2.2) + base.mark_circle(size=60, opacity=1)
-    told = f"{_shown(routes[0].amount_in, routes[0].legs[0].sell)}, the best route for each count"
+    first = routes[0]
+    fixed = (first.amount_in, first.legs[0].sell)
+    if is_exact_out:
+        fixed = (first.amount_out, first.legs[-1].buy)
+    told = f"{_shown(*fixed)}, the best route for each count"
     return theme.themed(
         line.properties(width=WIDTH, height=HEIGHT, title=theme.title(heading, told))
     )
@@ -146,28 +152,38 @@ def _drawn(
     The legs of a token stand with those on top that reach farthest, so that a leg past another
     token is drawn over it and not across it.
     """
-    span = [places[leg.buy] - places[leg.sell] for leg in found.legs]
-    order = sorted(range(len(flows)), key=lambda at: -span[at])
     names = sorted(places, key=places.__getitem__)
+    order = sorted(
+        range(len(flows)),
+        key=lambda at: (
+            places[found.legs[at].sell] - places[found.legs[at].buy],
+            names.index(found.legs[at].buy),
+        ),
+    )
     starts: dict[int, float] = {}
     ends: dict[int, float] = {}
+    floor: dict[int, float] = {}
     bars = []
     for name in names:
         inward = [at for at in order if found.legs[at].buy == name]
+        inward.sort(key=lambda at: -starts[at])  # so that bands do not cross
         outward = [at for at in order if found.legs[at].sell == name]
-        centre = 0.0
+        widths = [
+            sum(flows[at] for at in side) + _GAP * max(len(side) - 1, 0)
+            for side in (inward, outward)
+        ]
+        half, place, centre = max(widths) / 2, places[name], 0.0
         if inward and outward:
-            weight = sum(flows[at] for at in inward)
-            centre = sum(flows[at] * starts[at] for at in inward) / weight
-        half = 0.0
-        for legs_here, middles in ((inward, ends), (outward, starts)):
-            whole = sum(flows[at] for at in legs_here) + _GAP * max(len(legs_here) - 1, 0)
-            half = max(half, whole / 2)
-            high = centre + whole / 2
-            for at in legs_here:
+            centre = sum(flows[at] * starts[at] for at in inward)
+            centre /= sum(flows[at] for at in inward)
+            # Below the token that stands as far to the right already, with room for the name.
+            centre = min(centre, floor.get(place, centre + half) - half)
+            floor[place] = centre - half - 2 * _GAP
+        for side, middles, width in ((inward, ends, widths[0]), (outward, starts, widths[1])):
+            high = centre + width / 2
+            for at in side:
                 middles[at] = high - flows[at] / 2
                 high -= flows[at] + _GAP
-        place = places[name]
         bars.append(
             {
                 "token": name if len(name) <= _NAME_LENGTH else f"{name[:4]}…{name[-4:]}",
@@ -194,14 +210,23 @@ def _drawn(
                 }
             )
         middle = (starts[at] + ends[at]) / 2
-        labels.append({"x": (left + right) / 2, "y": middle, "words": _words(leg, flow)})
+        labels.append(
+            {
+                "x": (left + right) / 2,
+                "y": middle,
+                "words": _words(leg, flow, is_wide=max(places.values()) == 1),
+            }
+        )
     return bands, labels, bars
 
 
-def _words(leg: Leg, flow: float) -> str:
-    pool = leg.pool if len(leg.pool) <= 24 else f"{leg.pool[:4]}…{leg.pool[-4:]}"
+def _words(leg: Leg, flow: float, *, is_wide: bool) -> str:
+    """Return a band's label: with amounts where it has the whole width to itself."""
+    pool = leg.pool if len(leg.pool) <= 20 else f"{leg.pool[:4]}…{leg.pool[-4:]}"
+    if not is_wide:
+        return f"{pool}  {100 * flow:.3g} %"
     amounts = f"{_shown(leg.amount_in, leg.sell)} → {_shown(leg.amount_out, leg.buy)}"
-    return f"{leg.venue} {pool}   {100 * flow:.3g} %   {amounts}"
+    return f"{leg.venue} {pool}  {100 * flow:.3g} %  {amounts}"
 
 
 def _shown(amount: int, name: str) -> str:
