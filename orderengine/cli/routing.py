@@ -120,6 +120,8 @@ def _figures(found: Route, strategy: str) -> dict[str, object]:
                 "amount_out": str(leg.amount_out),
                 "fee": str(_fee(leg)[0]),
                 "fee_token": _fee(leg)[1],
+                "fee_in": str(leg.fee_in),
+                "fee_out": str(leg.fee_out),
             }
             for leg in found.legs
         ],
@@ -194,10 +196,12 @@ def _beside(found: Route, routed: _Ask, others: list[str]) -> Iterator[str]:
         except (Rejected, InvalidRequest) as error:
             yield f"{name:<9} {error}"
             continue
+        # After costs, where they are counted.
+        gain = (found.network_cost or 0) - (other.network_cost or 0)
         if is_exact_in:
-            bps = 1e4 * (other.amount_out - found.amount_out) / found.amount_out
+            bps = 1e4 * (other.amount_out - found.amount_out + gain) / found.amount_out
         else:
-            bps = 1e4 * (found.amount_in - other.amount_in) / found.amount_in
+            bps = 1e4 * (found.amount_in - other.amount_in + gain) / found.amount_in
         words = "better" if bps > 0 else "worse"
         amount = (other.amount_out, other.legs[-1].buy)
         if not is_exact_in:

@@ -21,9 +21,6 @@ _SwapOf = Callable[[Ladder, int, int], Swap | None]
 
 __all__ = ["fill_input", "fill_output", "try_input", "try_output"]
 
-_EDGE = 1e-6
-"""A share that is all a pool can trade may be above that, for the pool rounds; relative."""
-
 
 def try_input(ladder: Ladder, amount_in: int, now_s: int) -> Swap | None:
     """Return the swap of an input, None if the pool refuses it or pays nothing for it."""
@@ -117,14 +114,19 @@ def _lean(
     """Return swaps that pay the shares: none could pay as much for less, or more for as much."""
     legs: list[LegSwap] = []
     for ladder, share in zip(ladders, shares, strict=True):
-        least = _up_to(ladder, share, now_s)
+        least = _up_to(try_output, ladder, int(share), now_s)
         if least is None:
             continue
-        most = try_input(ladder, least.amount_in, now_s)
-        # A program may pay a unit less for what it says that an output costs: then that counts.
-        if most is not None and (is_exact_in or most.amount_out > least.amount_out):
-            swap = most if is_exact_in else try_output(ladder, most.amount_out, now_s)
-            least = least if swap is None else swap
+        # A program may pay a unit more or less for an input than it says that the output costs,
+        # and refuse the last unit that it would charge: an input is what an input really does.
+        if is_exact_in:
+            most = _up_to(try_input, ladder, least.amount_in, now_s)
+            if most is not None:
+                legs.append((ladder, most))
+            continue
+        more = try_input(ladder, least.amount_in, now_s)
+        if more is not None and more.amount_out > least.amount_out:
+            least = try_output(ladder, more.amount_out, now_s) or least
         legs.append((ladder, least))
     return legs
 
@@ -137,18 +139,22 @@ def _alone(swap_of: _SwapOf, ladders: Sequence[Ladder], amount: int, now_s: int)
     return [max(able, key=lambda leg: leg[1].amount_out - leg[1].amount_in)] if able else []
 
 
-def _up_to(ladder: Ladder, share: float, now_s: int) -> Swap | None:
-    """Return the swap that pays a share, rounded down, or the most below it that the pool can."""
-    part = int(share)
-    found = try_output(ladder, part, now_s) if part > 0 else None
-    if found is not None or part < 2:
+def _up_to(swap_of: _SwapOf, ladder: Ladder, amount: int, now_s: int) -> Swap | None:
+    """Return the swap of an amount, or of the most below it that the pool does.
+
+    All that a pool can trade, in real numbers, may be more than it does in integers.
+    """
+    found = swap_of(ladder, amount, now_s) if amount > 0 else None
+    if found is not None or amount < 2:
         return found
-    done, refused = int(share * (1 - _EDGE)), part
-    if done < 1 or (found := try_output(ladder, done, now_s)) is None:
-        return None
-    while refused - done > 1:
+    done, refused, step = amount, amount, max(amount >> 30, 1)
+    while found is None and done > 1:
+        refused, done = done, max(done - step, 1)
+        step *= 16
+        found = swap_of(ladder, done, now_s)
+    while found is not None and refused - done > 1:
         middle = (done + refused) // 2
-        swap = try_output(ladder, middle, now_s)
+        swap = swap_of(ladder, middle, now_s)
         if swap is None:
             refused = middle
         else:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-from orderengine.errors import InvalidAmount, UnknownToken
+from orderengine.errors import InvalidAmount, NoRoute, UnknownToken
 from orderengine.model.amounts import U64_MAX
 from orderengine.model.order import Mode, Route
 from orderengine.pools.units import symbol_of
@@ -58,6 +58,7 @@ class Request(Struct, frozen=True, kw_only=True):
         InvalidAmount: ``amount`` is no int from 1 to u64, ``legs_max`` is below 1, or both tokens
             are one.
         UnknownToken: no pool of the market holds the token.
+        NoRoute: the market has no pools.
     """
 
     view: MarketView
@@ -75,11 +76,13 @@ class Request(Struct, frozen=True, kw_only=True):
         legs_max = self.terms.legs_max
         if legs_max is not None and (type(legs_max) is not int or legs_max < 1):
             raise InvalidAmount("legs_max", legs_max, "at least 1")
+        if not self.view.tokens:
+            raise NoRoute({"the market": "has no pools"})
         for field in ("sell", "buy"):
             given: str = getattr(self, field)
             held = symbol_of(given)
             if held not in self.view.tokens:
-                raise UnknownToken(given, ", ".join(self.view.tokens) or "none, there is no pool")
+                raise UnknownToken(given, ", ".join(self.view.tokens))
             force_setattr(self, field, held)
         if self.sell == self.buy:
             raise InvalidAmount("buy", self.buy, f"another token than sell ({self.sell})")

@@ -100,4 +100,6 @@ def input_of(columns: Columns, amount_out: float) -> float:
     if not liquidity[k]:
         return inputs[k] + rest * s * s
     rest *= s
+    if rest >= liquidity[k]:
+        return inputs[k + 1]  # all of it, where the last digits decide
     return inputs[k] + liquidity[k] * rest * s / (liquidity[k] - rest)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from orderengine.errors import InvalidRequest, Rejected, UnknownToken
 from orderengine.model.order import Mode, Route
 from orderengine.pools import Pool
-from orderengine.pools.snapshot import Snapshot
+from orderengine.pools.snapshot import SECONDS_END, Snapshot
 from orderengine.pools.units import base_units, symbol_of
 from orderengine.routing.network.strategy import network
 from orderengine.routing.request import Costs, Request, Terms
@@ -97,6 +97,8 @@ def market_view(
         InvalidRequest: an address that no pool has.
         InvalidData: the file is no snapshot.
     """
+    if at_s is not None and (type(at_s) is not int or not 0 <= at_s <= SECONDS_END):
+        raise InvalidRequest(f"at_s must be Unix seconds from 0 to {SECONDS_END}, was {at_s!r}")
     if isinstance(of, str | os.PathLike):
         of = read_snapshot(of)
     slot, now_s = 0, 0

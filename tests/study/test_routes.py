@@ -79,8 +79,14 @@ def test_what_is_wrong_is_said() -> None:
         oe.route(HELD, "SOL", "DOGE", 1)
     with pytest.raises(NoRoute):
         oe.route(HELD, "SOL", "X", 10**6)
-    with pytest.raises(InvalidRequest, match="unit_price"):
-        oe.route(HELD, "SOL", "USDC", 10**9, unit_price=-1)
+    for wrong in (-1, 1.5):
+        with pytest.raises(InvalidRequest, match="unit_price"):
+            oe.route(HELD, "SOL", "USDC", 10**9, unit_price=wrong)  # type: ignore[arg-type]
+    for when in (-1, 1.5, "now"):
+        with pytest.raises(InvalidRequest, match="at_s"):
+            oe.route(HELD, "SOL", "USDC", 10**9, at_s=when)  # type: ignore[arg-type]
+    with pytest.raises(NoRoute, match="no pools"):
+        oe.route([], "SOL", "USDC", 10**9)
     with pytest.raises(InvalidRequest, match="what SOL is worth in Y"):
         oe.route(HELD, "X", "Y", 10**6, unit_price=1)
     with pytest.raises(InvalidData):

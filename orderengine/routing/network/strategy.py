@@ -41,7 +41,8 @@ _WORSE_MAX = 3
 _LEFT_OUT_MAX = 8
 """So many of the weakest legs are tried, where what is left does not carry the order."""
 _GAP = 1e-6
-"""Above it, relative, the best single path is tried too: amounts so small that rounding rules."""
+"""Above it, relative, the best single path and the pair's own pools are tried too: amounts so small
+that rounding rules, so large that pools are exhausted, or cycles that had to be broken off."""
 
 
 def network(request: Request) -> Route:
@@ -74,20 +75,21 @@ def solve(request: Request, *, is_compiled: bool = False) -> Route:
     dual = Dual(graph, float(request.amount), is_exact_in=is_exact_in, is_compiled=is_compiled)
     roots = first_roots(graph, is_exact_in=is_exact_in)
     plan, legs = (_with_cycles if terms.may_cycle else _without_cycles)(request, dual, roots)
-    is_cut = bool(legs) and not terms.is_free
+    is_cut = not terms.is_free
+    whole = legs
     if is_cut:
         legs = _within_terms(request, dual, plan, legs)
     net, made = net_of(request, graph, legs), made_by(request, graph, legs)
-    if made is None or plan.bound - made > _GAP * abs(plan.bound):
-        others = [best_path(graph, request, legs_max)]
-        if is_cut or not legs:
-            others.append(_side_by_side(request, graph))
-        for other in others:
+    if is_cut or made is None or plan.bound - made > _GAP * abs(plan.bound):
+        hops_max = min(legs_max, len(graph.tokens) - 1)
+        hops = range(1, hops_max + 1) if is_cut else [hops_max]
+        others = [best_path(graph, request, most) for most in hops]
+        for other in [*others, _side_by_side(request, graph)]:
             nets = net_of(request, graph, other)
             if nets is not None and (net is None or nets > net):
                 legs, net = other, nets
-    if not legs and is_cut:
-        said = f"no route of at most {legs_max} legs carries the amount"
+    if not legs and is_cut and whole:
+        said = "no route within the limits carries the amount"
         raise NoRoute({f"{request.sell} for {request.buy}": said})
     if not legs:
 
@@ -157,7 +159,11 @@ def _within_terms(request: Request, dual: Dual, plan: Plan, legs: Legs) -> Legs:
 
 def _side_by_side(request: Request, graph: Graph) -> Legs:
     """Return the legs of ``split``, where pools of the pair itself take the order."""
-    edges = {ladder.pool.address: e for e, ladder in enumerate(graph.ladders)}
+    edges = {
+        ladder.pool.address: e
+        for e, ladder in enumerate(graph.ladders)
+        if (graph.tails[e], graph.heads[e]) == (graph.sell, graph.buy)
+    }
     try:
         route = split(request)
     except Rejected:

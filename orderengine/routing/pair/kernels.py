@@ -16,6 +16,9 @@ from collections.abc import MutableSequence, Sequence
 
 __all__ = ["share_input", "share_inputs", "share_output", "share_outputs"]
 
+BEYOND = 1e150
+"""An s that no pool reaches."""
+
 _Floats = Sequence[float]
 _Ints = Sequence[int]
 
@@ -100,9 +103,9 @@ def share_output(  # noqa: PLR0913, PLR0917  (as above)
     k = piece_at(sums, len(starts), amount)
     s = starts[k]
     if liquidity[k] > 0.0:
-        # out = L * d / (s0 * (s0 + d)), solved for d.
+        # out = L * d / (s0 * (s0 + d)), solved for d; all of it, where the last digits decide.
         rest = (amount - sums[k]) * s
-        s += rest * s / (liquidity[k] - rest)
+        s = s + rest * s / (liquidity[k] - rest) if rest < liquidity[k] else BEYOND
     rest = amount
     for i in range(len(offsets) - 1):
         first, end = offsets[i], offsets[i + 1]
@@ -211,6 +214,8 @@ def share_outputs(  # noqa: PLR0913, PLR0917  (as above)
         s = starts[k]
         rest = (amount - sums[k]) * s
         if liquidity[k] > 0.0:
-            taken[order] = inputs[k] + liquidity[k] * rest * s / (liquidity[k] - rest)
+            taken[order] = inputs[k + 1]
+            if rest < liquidity[k]:
+                taken[order] = inputs[k] + liquidity[k] * rest * s / (liquidity[k] - rest)
         else:
             taken[order] = inputs[k] + rest * s
