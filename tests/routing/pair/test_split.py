@@ -14,12 +14,17 @@ from orderengine.errors import (
     InsufficientLiquidity,
     InvalidAmount,
     NoRoute,
+    Rejected,
     UnknownToken,
 )
+from orderengine.market.described import open_pool
 from orderengine.market.draws import Draws
+from orderengine.market.pools import PoolConfig
 from orderengine.model.order import Mode, Route
+from orderengine.model.tokens import token
 from orderengine.pools import Direction
 from orderengine.pools.fixed_point import U64_MAX
+from orderengine.routing.fast import is_installed
 from orderengine.routing.pair.split import split
 from orderengine.routing.polish import try_input, try_output
 from orderengine.routing.request import Request, Terms
@@ -223,6 +228,58 @@ def test_what_is_said_to_be_available_is() -> None:
                 if refused := _refusal(asked):
                     assert refused.required == asked.amount > refused.available > 0.98 * most
                     split(replace(asked, amount=refused.available))
+
+
+def test_near_the_end_of_what_pools_hold_no_heuristic_does_better() -> None:
+    """Pools that are all but emptied keep what they can still trade, to the unit."""
+    tried = 0
+    for number in range(60):
+        view = drawn_market(number)
+        for mode in Mode:
+            book = view.book("USDC", "SOL")
+            most = book.amount_in_max if mode is Mode.EXACT_IN else book.amount_out_max
+            for part in (0.9, 0.99, 0.9999):
+                amount = int(min(most, U64_MAX) * part)
+                request = Request(view=view, sell="USDC", buy="SOL", amount=amount, mode=mode)
+                if _refusal(request):
+                    continue
+                route = split(request)
+                amount_in, amount_out, crossed = executed(request, route)
+                slack = 2 * (len(route.legs) + crossed) * unit_of(request) + 1
+                try:
+                    other = STRATEGIES["greedy5"].route(request)
+                except Rejected:
+                    continue
+                tried += 1
+                if mode is Mode.EXACT_IN:
+                    assert other.amount_out <= amount_out + slack
+                else:
+                    assert other.amount_in >= amount_in - slack
+    assert tried > 100
+
+
+def test_a_small_pool_at_its_end_keeps_its_share() -> None:
+    """A range of 10 USDC beside 30 USDC of constant product, both wanted nearly whole."""
+    config = PoolConfig(name="range", venue="raydium_clmm", depth="10USDC", width=40)
+    ticks = open_pool(config, int(0.0815 * 2**64), token("SOL"), token("USDC"))
+    view = MarketView([cpmm("product", 3 * 10**8, 30 * 10**6), ticks])
+    held = view.book("SOL", "USDC").amount_out_max
+    for amount in (20 * 10**6, int(0.85 * held)):
+        request = Request(view=view, sell="SOL", buy="USDC", amount=amount, mode=Mode.EXACT_OUT)
+        route = split(request)
+        executed(request, route)
+        assert {leg.pool for leg in route.legs} == {"product", "range"}
+        assert route.amount_in <= STRATEGIES["greedy1"].route(request).amount_in
+
+
+def test_pools_of_single_units_are_refused_alike() -> None:
+    """Where doubles end nobody divides by nothing, plain or compiled."""
+    for is_compiled in (False, is_installed()):
+        view = MarketView([cpmm("p", 1, 1)], is_compiled=is_compiled)
+        for amount, mode in ((1, Mode.EXACT_OUT), (10**18, Mode.EXACT_IN)):
+            request = Request(view=view, sell="SOL", buy="USDC", amount=amount, mode=mode)
+            with pytest.raises(InsufficientLiquidity):
+                split(request)
 
 
 def _refusal(request: Request) -> InsufficientLiquidity | None:
