@@ -59,10 +59,10 @@ class Dual:
         "_curves",
         "_floats",
         "_ints",
-        "_is_stepped",
         "_kernels",
         "_listed",
         "_order",
+        "_widened",
         "graph",
     )
 
@@ -87,10 +87,13 @@ class Dual:
         self._order = self._floats(supply), numeraire
         if is_compiled not in graph.made:
             graph.made[is_compiled] = self._flat(graph)
-        self._is_stepped, self._curves = graph.made[is_compiled]
+        self._curves, self._widened = graph.made[is_compiled]
 
-    def _flat(self, graph: Graph) -> tuple[bool, Any]:
-        """Return whether there are bins, and all edges' columns one after another."""
+    def _flat(self, graph: Graph) -> tuple[Any, list[Any]]:
+        """Return all edges' columns one after another; and with bins widened, each width in turn.
+
+        The second is empty where there are no bins.
+        """
         columns = [ladder.columns for ladder in graph.ladders]
         offsets = [0]
         for one in columns:
@@ -104,7 +107,13 @@ class Dual:
                 for column in range(5)
             ],
         )
-        return any(0.0 in one.liquidity for one in columns), curves
+        widened: list[Any] = []
+        if any(0.0 in one.liquidity for one in columns):
+            for width in _WIDTHS:
+                wide = [self._floats(column) for column in curves[3:6]]
+                self._kernels.widen(curves, width, *wide)
+                widened.append((*curves[:3], *wide, *curves[6:]))
+        return curves, widened
 
     def solve(self, edges: Sequence[int], roots: Sequence[float]) -> Solution:
         """Return the best prices when only some edges may trade, found from ``roots`` on."""
@@ -118,14 +127,11 @@ class Dual:
             *[floats([0.0] * size) for size in (tokens, tokens, tokens * tokens, tokens)],
             *[ints([0] * tokens) for _ in range(4)],
         )
-        if not self._is_stepped:
+        if not self._widened:
             value, steps = kernels.minimise(self._curves, live, self._order, at, flows, work)
             return Solution(value, listed(at), listed(flows[1]), listed(flows[2]), steps)
-        wide = [floats(column) for column in self._curves[3:6]]
-        curves = (*self._curves[:3], *wide, *self._curves[6:])
         value, steps = self.value_at(live, at), 0
-        for width in _WIDTHS:
-            kernels.widen(self._curves, width, *wide)
+        for curves in self._widened:
             steps += kernels.minimise(curves, live, self._order, at, flows, work)[1]
             value = min(value, self.value_at(live, at))
         return Solution(value, listed(at), listed(flows[1]), listed(flows[2]), steps)
