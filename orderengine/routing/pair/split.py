@@ -23,7 +23,7 @@ def split(request: Request) -> Route:
     Where legs cost something or not all fit, the best set of pools is found first.
 
     The real optimum is computed on the merged book and rounded with the pools' own integers, which
-    costs at most a unit of the coarser token a leg and a tick or bin crossed.
+    costs up to about a unit of the coarser token a leg and a tick or bin crossed (DLMM: two).
 
     Raises:
         NoRoute: no pool swaps the two tokens, or no legs within the limits take the amount.

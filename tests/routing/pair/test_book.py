@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import asdict
 
+from orderengine.market.draws import Draws
 from orderengine.pools import Direction, RaydiumCpmmPool, Segment
 from orderengine.pools.fixed_point import U64_MAX
 from orderengine.pools.segments import output_of
@@ -19,6 +20,7 @@ from orderengine.routing.pair.split import split
 from orderengine.routing.polish import try_output
 from orderengine.routing.request import Request
 from orderengine.routing.sweep import Columns, merge
+from orderengine.routing.sweep import output_of as output_at
 from orderengine.routing.view import MarketView
 from tests.pools.strategies import NOW_S, directions, dlmm_pools
 from tests.routing.markets import cpmm, drawn_market
@@ -112,6 +114,32 @@ def test_shares_add_up_and_end_at_one_price() -> None:
                     below, above = taken_before(ladder, s), taken_before(ladder, s * (1 + 1e-12))
                     slack = 1e-9 * amount + 1
                     assert below - slack <= share <= above + slack
+
+
+def test_no_transfer_on_the_curves_pays_more() -> None:
+    """20,000 tries to move a part from one pool to another: the split is the optimum."""
+    draws, tries = Draws(1, "tests/routing/curves"), 0
+    for number in range(200):
+        book = drawn_market(number).book("USDC", "SOL")
+        for k in range(10):
+            total = min(book.amount_in_max, 1e14) * draws.uniform(number, k)
+            shares, _ = book.share_input(total)
+            alone = [ladder.columns for ladder in book.ladders]
+            paid = sum(output_at(one, share) for one, share in zip(alone, shares, strict=True))
+            for try_ in range(10):
+                giver = draws.u64(number, 1_000 * k + 3 * try_) % len(shares)
+                taker = draws.u64(number, 1_000 * k + 3 * try_ + 1) % len(shares)
+                part = shares[giver] * draws.uniform(number, 1_000 * k + 3 * try_ + 2)
+                room = alone[taker].inputs[-1] - shares[taker]
+                tries += 1
+                if giver == taker or part > room:
+                    continue
+                before = output_at(alone[giver], shares[giver])
+                before += output_at(alone[taker], shares[taker])
+                after = output_at(alone[giver], shares[giver] - part)
+                after += output_at(alone[taker], shares[taker] + part)
+                assert after - before <= 1e-12 * paid
+    assert tries == 20_000
 
 
 def test_outputs_are_shared_as_the_inputs_that_buy_them() -> None:
