@@ -30,7 +30,7 @@ from orderengine.routing.network.result import made_by, net_of, refusal, route_o
 from orderengine.routing.network.sequence import executable_order
 from orderengine.routing.pair.split import split
 from orderengine.routing.polish import try_input, try_output
-from orderengine.routing.request import Request
+from orderengine.routing.request import Request, Terms
 
 __all__ = ["network", "solve"]
 
@@ -70,36 +70,41 @@ def solve(request: Request, *, is_compiled: bool = False) -> Route:
         if request.view.between(request.sell, request.buy):
             return split(request)  # which says what its pools lack
         raise NoRoute({f"{request.sell} for {request.buy}": "no pools lead from one to the other"})
+    plan, legs = _routed(request, graph, is_compiled=is_compiled)
+    if legs:
+        return route_of_legs(request, graph, plan, legs)
+    if not request.terms.is_free and _routed(_freed(request), graph, is_compiled=is_compiled)[1]:
+        said = "no route within the limits carries the amount"
+        raise NoRoute({f"{request.sell} for {request.buy}": said})
+
+    def is_filled(amount: int) -> bool:
+        return bool(_routed(replace(request, amount=amount), graph, is_compiled=is_compiled)[1])
+
+    raise refusal(request, graph, capacity(request, graph, plan.edges), is_filled)
+
+
+def _freed(request: Request) -> Request:
+    return replace(request, terms=Terms(may_cycle=request.terms.may_cycle))
+
+
+def _routed(request: Request, graph: Graph, *, is_compiled: bool) -> tuple[Plan, Legs]:
+    """Return the plan that bounds a request, and the best legs found within its terms, if any."""
     terms, is_exact_in = request.terms, request.is_exact_in
-    legs_max = terms.legs_max or len(graph.ladders)
     dual = Dual(graph, float(request.amount), is_exact_in=is_exact_in, is_compiled=is_compiled)
     roots = first_roots(graph, is_exact_in=is_exact_in)
     plan, legs = (_with_cycles if terms.may_cycle else _without_cycles)(request, dual, roots)
-    is_cut = not terms.is_free
-    whole = legs
-    if is_cut:
+    if not terms.is_free:
         legs = _within_terms(request, dual, plan, legs)
     net, made = net_of(request, graph, legs), made_by(request, graph, legs)
-    if is_cut or made is None or plan.bound - made > _GAP * abs(plan.bound):
-        hops_max = min(legs_max, len(graph.tokens) - 1)
-        hops = range(1, hops_max + 1) if is_cut else [hops_max]
+    if not terms.is_free or made is None or plan.bound - made > _GAP * abs(plan.bound):
+        hops_max = min(terms.legs_max or len(graph.ladders), len(graph.tokens) - 1)
+        hops = [hops_max] if terms.is_free else range(1, hops_max + 1)
         others = [best_path(graph, request, most) for most in hops]
         for other in [*others, _side_by_side(request, graph)]:
             nets = net_of(request, graph, other)
             if nets is not None and (net is None or nets > net):
                 legs, net = other, nets
-    if not legs and is_cut and whole:
-        said = "no route within the limits carries the amount"
-        raise NoRoute({f"{request.sell} for {request.buy}": said})
-    if not legs:
-
-        def is_filled(amount: int) -> bool:
-            less = replace(request, amount=amount)
-            part = Dual(graph, float(amount), is_exact_in=is_exact_in, is_compiled=is_compiled)
-            return bool(_without_cycles(less, part, roots)[1])
-
-        raise refusal(request, graph, capacity(request, graph, plan.edges), is_filled)
-    return route_of_legs(request, graph, plan, legs)
+    return plan, legs
 
 
 def _without_cycles(request: Request, dual: Dual, roots: Sequence[float]) -> tuple[Plan, Legs]:

@@ -74,7 +74,9 @@ def parallel_route(
         if net_most is not None:
             net_bound = bound_above(net_most, bound)
     else:
-        bound = bound_below(book.input_of(float(request.amount)))
+        # Where little is left the last digits of the output are worth much.
+        worth = float(request.amount) * last_s * last_s
+        bound = max(bound_below(book.input_of(float(request.amount)), worth), 0)
         if net_most is not None:
             net_bound = bound_below(-net_most, bound)
     reach_in, reach_out = _reach(request)

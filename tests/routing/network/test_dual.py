@@ -7,7 +7,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from orderengine.model.order import Mode
-from orderengine.pools import RaydiumCpmmPool
 from orderengine.routing.fast import is_installed
 from orderengine.routing.network.dual import Dual
 from orderengine.routing.network.graph import Graph, graph_of
@@ -47,29 +46,20 @@ def dual_of(request: Request, graph: Graph, *, is_compiled: bool = False) -> Dua
     return Dual(graph, amount, is_exact_in=request.is_exact_in, is_compiled=is_compiled)
 
 
-@pytest.mark.parametrize("amount", [10**9, 10**11, 10**12])
-def test_output_is_that_of_a_conic_solver(amount: int) -> None:
-    """The optimum of the same market as a convex program, by a solver that knows nothing of it."""
-    cp = pytest.importorskip("cvxpy")
+@pytest.mark.parametrize(
+    ("amount", "found"),
+    [(10**9, 2.994262984699277), (10**11, 2.871346614249355), (10**12, 2.109514556683632)],
+)
+def test_output_is_that_of_a_conic_solver(amount: int, found: float) -> None:
+    """The optimum of the same market as a convex program, by a solver that knows nothing of it.
+
+    Output a unit of input from cvxpy 1.9.3 with Clarabel 0.11.1: maximise what B is left, with the
+    geometric mean of each pool's reserves after fees not falling, and no token short.
+    """
     request = wanted(MESH, amount)
     graph, roots = problem(request)
-    scale = float(amount)
-    net = dict.fromkeys(graph.tokens, 0.0)
-    net["A"] = 1.0
-    rules = []
-    for pool in MESH.pools.values():
-        assert isinstance(pool, RaydiumCpmmPool)
-        a, b = pool.reserve_a / scale, pool.reserve_b / scale
-        kept = 1 - pool.trade_fee_rate / 1e6
-        given, taken = cp.Variable(2, nonneg=True), cp.Variable(2, nonneg=True)
-        after = [a + kept * given[0] - taken[0], b + kept * given[1] - taken[1]]
-        rules.append(cp.geo_mean(cp.hstack([after[0] / a, after[1] / b])) >= 1)
-        for t, name in enumerate((pool.token_a, pool.token_b)):
-            net[name] = net[name] + taken[t] - given[t]
-    rules += [net[name] >= 0 for name in graph.tokens]
-    found = cp.Problem(cp.Maximize(net["B"]), rules).solve(solver="CLARABEL")
     solution = dual_of(request, graph).solve(graph.edges, roots)
-    assert solution.value / scale == pytest.approx(found, rel=1e-6)
+    assert solution.value / amount == pytest.approx(found, rel=1e-6)
 
 
 @pytest.mark.parametrize("mode", Mode)
