@@ -142,7 +142,13 @@ class Client:
         return view_of(read(answer, dict[str, Any]))
 
     async def quote(
-        self, sell: str, buy: str, amount: int | str, *, mode: Mode = Mode.EXACT_IN
+        self,
+        sell: str,
+        buy: str,
+        amount: int | str,
+        *,
+        mode: Mode = Mode.EXACT_IN,
+        strategy: str | None = None,
     ) -> dict[str, Any]:
         """Return what the service would pay now, as plain JSON values.
 
@@ -151,6 +157,7 @@ class Client:
             buy: symbol or mint of the token received.
             amount: base units, or shown units such as "1.5SOL".
             mode: which side ``amount`` fixes.
+            strategy: how to route, such as "split"; None for what the service does with orders.
 
         Raises:
             Rejected: no pool can fill it now.
@@ -159,6 +166,8 @@ class Client:
         body: dict[str, object] = {"sell": sell, "buy": buy, "amount": str(amount)}
         if mode is not Mode.EXACT_IN:
             body["mode"] = mode
+        if strategy is not None:
+            body["strategy"] = strategy
         return read(await self._http.ask("POST", "/quote", body=body), dict[str, Any])
 
     async def ready(self) -> bool:

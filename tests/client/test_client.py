@@ -54,6 +54,9 @@ def test_an_order_is_submitted_read_and_cancelled() -> None:
         quoted = await client.quote("SOL", "USDC", "1.5SOL", mode=Mode.EXACT_OUT)
         body = {"sell": "SOL", "buy": "USDC", "amount": "1.5SOL", "mode": "exact_out"}
         assert quoted == {"amount_out": "7", "asked": body}
+        split = await client.quote("SOL", "USDC", 5, strategy="split")
+        body = {"sell": "SOL", "buy": "USDC", "amount": "5", "strategy": "split"}
+        assert split == {"amount_out": "7", "asked": body}
         assert await client.ready()
 
     with_client(service, use, key="secret")
