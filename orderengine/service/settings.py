@@ -46,7 +46,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def market(self) -> MarketConfig:
         """The world to trade in."""
-        return replace(PROFILES[self.sim_profile], snapshot=self.snapshot)
+        hops = bool(self.snapshot) and self.router == "network"
+        return replace(PROFILES[self.sim_profile], snapshot=self.snapshot, hops=hops)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], **flags: str | None) -> Settings:

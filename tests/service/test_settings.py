@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 
@@ -9,8 +11,10 @@ from orderengine.errors import InvalidData
 from orderengine.market.config import MarketConfig
 from orderengine.market.latency import LatencyConfig
 from orderengine.market.profiles import PROFILES
+from orderengine.pools.snapshot import Snapshot, encode_snapshot
 from orderengine.service.settings import Settings
 from orderengine.study.run import scenario
+from tests.market.test_opening import cpmm
 
 
 def test_without_environment_everything_has_a_value() -> None:
@@ -111,3 +115,13 @@ def test_the_original_profile_is_the_world_of_the_originals_study() -> None:
         )
 
     assert meant(scenario("seed_default").market) == meant(PROFILES["original"])
+
+
+def test_a_network_trades_on_what_connects_the_pair(tmp_path: Path) -> None:
+    """Under that router a snapshot's pools of other pairs are taken in, under others not."""
+    file = tmp_path / "pools.json"
+    file.write_bytes(encode_snapshot(Snapshot(slot=1, time_s=1_783_355_400, pools=(cpmm("p"),))))
+    env = {"ORDERENGINE_SNAPSHOT": str(file)}
+    assert not Settings.from_env(env).market.hops
+    assert Settings.from_env(env | {"ORDERENGINE_ROUTER": "network"}).market.hops
+    assert not Settings.from_env({"ORDERENGINE_ROUTER": "network"}).market.hops
