@@ -27,11 +27,14 @@ from statistics import median
 
 import altair as alt
 import polars as pl
+from msgspec.structs import replace
 
 import orderengine as oe
 from orderengine.analysis import plots
 from orderengine.market.drawn import DrawnPools, draw_pools
 from orderengine.market.draws import Draws
+from orderengine.routing.costs import network_cost
+from orderengine.routing.request import Costs
 
 alt.renderers.enable("png", scale_factor=1.2)  # drawn here, without a network
 ORDERS = int(os.environ.get("ORDERENGINE_NOTEBOOK_ORDERS", "3000"))
@@ -89,12 +92,16 @@ saved = impact.pivot("strategy", index="SOL", values="bps").with_columns(
 saved[::4]
 
 # %% [markdown]
+# A small order gains nothing worth a second leg. At 1,000 SOL the split saves more than a basis
+# point, and beyond what the best pool holds it is the only way.
+#
 # ## What heuristics leave
 #
 # 60 drawn markets of 2 to 10 pools of all programs, four sizes each.
 # `greedy1` and `greedy5` place an order in steps of 1 % and 5 %, `grid` takes the best split into
 # multiples of 5 %.
-# The gap is to the proven bound of the same market.
+# The gap is to the proven bound of the same market. Where prices only fall as pools are traded,
+# greedy steps are the optimum on their grid: `greedy5` and `grid` are then one.
 
 # %%
 draws, rows = Draws(7, "notebook/routing"), []
@@ -131,6 +138,9 @@ alt.Chart(gaps.filter(pl.col("strategy") != "split")).mark_boxplot(
 ).properties(width=600, height=90)
 
 # %% [markdown]
+# Steps of 1 % are nearly always good enough for an order that the pools hold easily. All of them
+# fail where pools run out: a step that no longer fits goes where it hurts.
+#
 # ## What a leg costs
 #
 # Each leg asks for compute units, and in a busy block they are dear.
@@ -144,13 +154,20 @@ for unit_price in (0, 1_000_000, 10_000_000, 100_000_000):
         rows.append({"micro-lamports a unit": unit_price, "size": size, "legs": len(found.legs)})
 pl.DataFrame(rows).pivot("size", index="micro-lamports a unit", values="legs")
 
+# %% [markdown]
+# The same for one order of 500 SOL: the best route of exactly so many legs, before and after its
+# fee. The fourth leg still brings a little, and costs more than it brings.
+
 # %%
-plots.legs(
-    [
-        oe.route(market, "SOL", "USDC", "500SOL", max_legs=legs, unit_price=100_000_000)
-        for legs in range(1, 5)
-    ]
-)
+unit_price = 20_000_000
+lamport = oe.route(market, "SOL", "USDC", "1SOL").amount_out * 2**64 // 10**9
+costs = Costs(unit_price=unit_price, lamport_price_x64=lamport)
+routes = []
+for legs in range(1, 5):
+    found = oe.route(market, "SOL", "USDC", "500SOL", max_legs=legs)
+    fee = network_cost(costs, [leg.venue for leg in found.legs])
+    routes.append(replace(found, network_cost=fee))
+plots.legs(routes)
 
 # %% [markdown]
 # ## Does it last?

@@ -161,7 +161,13 @@ def _ended_lines(summary: Summary) -> list[str]:
 
 
 def _venue_lines(summary: Summary) -> list[str]:
-    return _shares("Filled by", summary.venues, summary.confirmed)
+    counts: dict[str, int] = {}
+    for venue, many in summary.venues.items():
+        shared = venue.count("+") + 1
+        name = venue if shared == 1 else f"{shared} venues"
+        counts[name] = counts.get(name, 0) + many
+    ordered = dict(sorted(counts.items(), key=lambda item: -item[1]))
+    return _shares("Filled by", ordered, summary.confirmed)
 
 
 def _shares(title: str, counts: Mapping[str, int], of: int) -> list[str]:

@@ -92,7 +92,7 @@ def route(  # noqa: PLR0913, PLR0917  (one argument a flag)
     if as_json:
         click.echo(msgspec.json.encode(_figures(found, strategy) | _compared(routed, others)))
         return
-    click.echo("\n".join(_lines(found, strategy, view, explain=explain)))
+    click.echo("\n".join(_lines(found, strategy, view, explain=explain, cycles=cycles)))
     for line in _beside(found, routed, others):
         click.echo(line)
 
@@ -144,6 +144,8 @@ def _compared(routed: _Ask, others: list[str]) -> dict[str, object]:
         try:
             other = routed(name)
             amounts = {"amount_in": str(other.amount_in), "amount_out": str(other.amount_out)}
+            if other.network_cost is not None:
+                amounts["network_cost"] = str(other.network_cost)
             said[name] = amounts | {"legs": len(other.legs)}
         except (Rejected, InvalidRequest) as error:
             said[name] = {"error": str(error)}
@@ -157,7 +159,9 @@ def _fee(leg: Leg) -> tuple[int, str]:
     return leg.fee_in, leg.sell
 
 
-def _lines(found: Route, strategy: str, view: MarketView, *, explain: bool) -> Iterator[str]:
+def _lines(
+    found: Route, strategy: str, view: MarketView, *, explain: bool, cycles: bool
+) -> Iterator[str]:
     sell, buy = found.legs[0].sell, found.legs[-1].buy
     is_exact_in = found.mode is Mode.EXACT_IN
     when = f"slot {found.slot}, " if found.slot else ""
@@ -166,14 +170,19 @@ def _lines(found: Route, strategy: str, view: MarketView, *, explain: bool) -> I
     yield f"sell      {shown_amount(found.amount_in, sell)}"
     yield f"receive   {shown_amount(found.amount_out, buy)}"
     bound = shown_amount(found.bound or 0, buy if is_exact_in else sell)
-    side = "no route pays more" if is_exact_in else "no route costs less"
-    yield f"bound     {bound}: {side}"
+    side = "pays more" if is_exact_in else "costs less"
+    which = "no route" if cycles else "no route without cycles"
+    yield f"bound     {bound}: {which} {side}"
     where = "below" if is_exact_in else "above"
-    yield f"gap       {_small(found.gap_bps)} bps {where} the bound"
+    before = "" if found.network_cost is None else ", before the network's fee"
+    yield f"gap       {_small(found.gap_bps)} bps {where} the bound{before}"
     yield f"impact    {_small(found.price_impact_bps)} bps against the first unit's price"
     if found.network_cost is not None:
-        yield f"network   {shown_amount(found.network_cost, buy if is_exact_in else sell)}"
-        yield f"net gap   {_small(found.net_gap_bps)} bps, of what is left after that"
+        varies = buy if is_exact_in else sell
+        yield f"fee       of the network: {shown_amount(found.network_cost, varies)}"
+        net = shown_amount(_net(found), varies)
+        left = "is left" if is_exact_in else "is paid"
+        yield f"net       {net} {left} after it, {_small(found.net_gap_bps)} bps {where} its bound"
     for leg in found.legs:
         fee, fee_token = _fee(leg)
         yield (
@@ -196,18 +205,21 @@ def _beside(found: Route, routed: _Ask, others: list[str]) -> Iterator[str]:
         except (Rejected, InvalidRequest) as error:
             yield f"{name:<9} {error}"
             continue
-        # After costs, where they are counted.
-        gain = (found.network_cost or 0) - (other.network_cost or 0)
-        if is_exact_in:
-            bps = 1e4 * (other.amount_out - found.amount_out + gain) / found.amount_out
-        else:
-            bps = 1e4 * (found.amount_in - other.amount_in + gain) / found.amount_in
-        words = "better" if bps > 0 else "worse"
-        amount = (other.amount_out, other.legs[-1].buy)
-        if not is_exact_in:
-            amount = (other.amount_in, other.legs[0].sell)
+        # After the network's fee, where that is counted.
+        bps = 1e4 * abs(_net(other) - _net(found)) / max(abs(_net(found)), 1)
+        is_better = _net(other) > _net(found) if is_exact_in else _net(other) < _net(found)
+        words = f"{_small(bps)} bps {'better' if is_better else 'worse'}" if bps else "the same"
+        token = other.legs[-1].buy if is_exact_in else other.legs[0].sell
         count = f"{len(other.legs)} leg{'s' * (len(other.legs) != 1)}"
-        yield f"{name:<9} {shown_amount(*amount)}, {count}: {_small(abs(bps))} bps {words}"
+        yield f"{name:<9} {shown_amount(_net(other), token)}, {count}: {words}"
+
+
+def _net(found: Route) -> int:
+    """Return what is received, or paid, with the network's fee where that is counted."""
+    cost = found.network_cost or 0
+    if found.mode is Mode.EXACT_OUT:
+        return found.amount_in + cost
+    return found.amount_out - cost
 
 
 def _small(number: float | None) -> str:

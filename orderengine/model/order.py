@@ -157,9 +157,9 @@ class Route(Struct, frozen=True, kw_only=True, gc=False):
     mode: Mode | None = None
     """Which side was fixed."""
     bound: Amount | None = None
-    """What no route over the pools asked can do better than, whatever its number of legs and before
-    costs: of exact_in an ``amount_out``, rounded down, of exact_out an ``amount_in``, rounded up.
-    """
+    """What no route over the pools asked can do better than, whatever its number of legs, before
+    costs, and without trading in cycles unless that was asked for: of exact_in an ``amount_out``,
+    rounded down, of exact_out an ``amount_in``, rounded up."""
     price_x64: Amount | None = None
     """Of the first unit, after pool fees: buy units a sell unit, Q64.64, rounded down."""
     network_cost: Amount | None = None

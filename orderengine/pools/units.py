@@ -44,14 +44,16 @@ def base_units(text: str, name: str) -> int:
 
     Raises:
         InvalidAmount: no amount of this token; of one that is not built in, no whole number.
+        UnknownToken: the unit is no token.
     """
     try:
-        return parse_amount(text, token(name).symbol)
+        symbol = token(name).symbol
     except UnknownToken:
         if text.strip().isascii() and text.strip().isdigit():
             return parse_amount(text)
         expected = f"base units, because {name} is not built in"
         raise InvalidAmount("amount", text, expected) from None
+    return parse_amount(text, symbol)
 
 
 def shown_amount(amount: int, name: str) -> str:

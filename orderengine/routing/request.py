@@ -72,10 +72,10 @@ class Request(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if type(self.amount) is not int or not 1 <= self.amount <= U64_MAX:
-            raise InvalidAmount("amount", self.amount, "from 1 to 2^64 - 1 base units")
+            raise InvalidAmount("amount", self.amount, "an int from 1 to 2^64 - 1 base units")
         legs_max = self.terms.legs_max
         if legs_max is not None and (type(legs_max) is not int or legs_max < 1):
-            raise InvalidAmount("legs_max", legs_max, "at least 1")
+            raise InvalidAmount("legs_max", legs_max, "an int, at least 1")
         if not self.view.tokens:
             raise NoRoute({"the market": "has no pools"})
         for field in ("sell", "buy"):

@@ -66,7 +66,12 @@ def route(  # noqa: PLR0913  (each by name)
     if chosen is None:
         known = ", ".join(STRATEGIES)
         raise InvalidRequest(f"strategy must be one of {known}, was {strategy!r}")
+    if max_legs is not None and (type(max_legs) is not int or max_legs < 1):
+        raise InvalidRequest(f"max_legs must be an int, at least 1, was {max_legs!r}")
     view = market_view(of, pools=pools, at_s=at_s)
+    for name in (sell, buy):
+        if view.tokens and symbol_of(name) not in view.tokens:
+            raise UnknownToken(name, ", ".join(view.tokens))
     mode = Mode.EXACT_OUT if exact_out else Mode.EXACT_IN
     fixed, varies = (buy, sell) if exact_out else (sell, buy)
     number = base_units(amount, fixed) if isinstance(amount, str) else amount

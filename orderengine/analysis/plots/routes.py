@@ -56,11 +56,12 @@ def route(found: Route) -> AnyChart:
         .mark_text(fontSize=13, fontWeight=600, dy=-10, baseline="bottom", color=palette.INK)
         .encode(x=alt.X("middle:Q"), y="high:Q", text="token:N")
     )
-    words = (
-        alt.Chart(alt.InlineData(values=labels))
-        .mark_text(fontSize=11.5, color=palette.INK)
-        .encode(x=alt.X("x:Q"), y="y:Q", text="words:N")
+    text = alt.Chart(alt.InlineData(values=labels)).encode(x=alt.X("x:Q"), y="y:Q", text="words:N")
+    # On white, for a thin band would strike its own label through.
+    halo = text.mark_text(
+        fontSize=11.5, stroke="white", strokeWidth=4, strokeOpacity=0.8, strokeJoin="round"
     )
+    words = halo + text.mark_text(fontSize=11.5, color=palette.INK)
     sell, buy = found.legs[0].sell, found.legs[-1].buy
     heading = f"{_shown(found.amount_in, sell)} for {_shown(found.amount_out, buy)}"
     gap = found.gap_bps

@@ -120,6 +120,8 @@ def _left_out(request: Request, graph: Graph, plan: Plan, legs: Legs) -> tuple[D
                 code, reason = "WORSE_PRICE", f"its first unit is {bps:.2f} bps worse than the last"
             elif e not in live:
                 reason = "it would close a cycle"
+                if request.terms.may_cycle:
+                    reason = "its cycle would have to borrow"
             elif not request.terms.is_free:
                 reason = "its leg would not pay, or not fit"
             said.append(declined(pool, code, reason))

@@ -25,7 +25,8 @@ __all__ = ["best", "best_swap", "greedy", "grid"]
 
 _GRID_STEPS = 20
 """Steps of 5 %."""
-_WHY = "the heuristic passed it by"
+_WORSE = "the heuristic passed it by"
+_NOT_ONE = "another pool alone takes the whole order at a better price"
 
 _Try = Callable[[Ladder, int, int], Swap | None]
 _Place = Callable[[Request, Sequence[Ladder]], Sequence[int] | None]
@@ -46,7 +47,7 @@ def best(request: Request) -> Route:
     swaps = best_swap(request, book)
     if not swaps:
         raise _none_alone(request, book)
-    return _route(request, book, swaps)
+    return _route(request, book, swaps, _NOT_ONE)
 
 
 def best_swap(request: Request, book: Book) -> list[LegSwap]:
@@ -154,7 +155,7 @@ def _placed(request: Request, place: _Place) -> Route:
         if len(swaps) < len(asked):
             break  # rounded apart: what steps add up to, a pool may refuse at once
         if fits(request.terms, [ladder.pool.venue for ladder, _ in swaps]):
-            return _route(request, book, swaps)
+            return _route(request, book, swaps, _WORSE)
         ladders.remove(min(asked, key=lambda one: one[1])[0])
     said = "this heuristic finds no way to fill it"
     raise NoRoute({f"{request.sell} for {request.buy}": said})
@@ -186,7 +187,7 @@ def _none_alone(request: Request, book: Book) -> AmountTooSmall | InsufficientLi
     return too_much(request, "the deepest pool alone", most, is_filled)
 
 
-def _route(request: Request, book: Book, swaps: Sequence[LegSwap]) -> Route:
+def _route(request: Request, book: Book, swaps: Sequence[LegSwap], why: str) -> Route:
     share = book.share_input if request.is_exact_in else book.share_output
     _, last_s = share(float(request.amount))
-    return parallel_route(request, book, swaps, last_s, _WHY)
+    return parallel_route(request, book, swaps, last_s, why)

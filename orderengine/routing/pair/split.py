@@ -14,7 +14,7 @@ from orderengine.routing.sweep import output_of
 
 __all__ = ["split"]
 
-_WHY = "its leg would cost more than it brings, or not fit"
+_WHY = "its leg would not pay, or not fit"
 
 
 def split(request: Request) -> Route:
