@@ -216,7 +216,7 @@ def test_a_dear_second_leg_is_left_out_and_said_why() -> None:
         assert len(route.legs) == count
     assert route.left_out is not None
     assert [(said.code, said.reason) for said in route.left_out] == [
-        ("NOT_CHOSEN", "its leg would cost more than it brings, or not fit")
+        ("NOT_CHOSEN", "its leg would not pay, or not fit")
     ]
 
 
