@@ -182,7 +182,9 @@ def _lines(
         yield f"fee       of the network: {shown_amount(found.network_cost, varies)}"
         net = shown_amount(_net(found), varies)
         left = "is left" if is_exact_in else "is paid"
-        yield f"net       {net} {left} after it, {_small(found.net_gap_bps)} bps {where} its bound"
+        gap = found.net_gap_bps
+        told = "" if gap is None else f", {_small(gap)} bps {where} its bound"
+        yield f"net       {net} {left} after it{told}"
     for leg in found.legs:
         fee, fee_token = _fee(leg)
         yield (

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from orderengine.errors import AmountOverflow
+from orderengine.errors import AmountOverflow, InvalidAmount
 from orderengine.model.amounts import U64_MAX
 from orderengine.pools import Direction, Pool, Swap, tokens_of
 
@@ -115,8 +115,11 @@ def run_legs(legs: tuple[SwapLeg, ...], pools: Mapping[str, Pool], now_s: int) -
 
     Raises:
         Rejected: a pool refuses its leg.
-        InvalidAmount: what a leg should spend does not fit u64.
+        InvalidAmount: what a leg should spend is nothing, or does not fit u64.
     """
+    for leg in legs:
+        if leg.amount < 1:
+            raise InvalidAmount(f"the leg on {leg.pool}", leg.amount, "at least 1 base unit")
     tokens = [tokens_of(pools[leg.pool], leg.direction) for leg in legs]
     ends = (tokens[0][0], tokens[-1][1])
     if tokens.count(ends) == len(tokens):

@@ -167,7 +167,8 @@ class Route(Struct, frozen=True, kw_only=True, gc=False):
     rounded up."""
     net_bound: Amount | None = None
     """As ``bound``, but of what is left after costs (of exact_out: paid, costs included), and only
-    over routes within the limits that were set; never looser than ``bound`` allows."""
+    over routes within the limits that were set; never looser than ``bound`` allows. None, too,
+    where costs eat up all that any route receives."""
     left_out: tuple[Declined, ...] | None = None
     """Every pool asked that no leg uses, and why."""
 
@@ -180,8 +181,8 @@ class Route(Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def net_gap_bps(self) -> float | None:
-        """As ``gap_bps``, after costs and within the limits; None where costs eat up all."""
-        if self.net_bound is None or self.net_bound <= 0:
+        """As ``gap_bps``, after costs and within the limits that were set."""
+        if self.net_bound is None:
             return None
         cost = self.network_cost or 0
         return _gap_bps(self.mode, self.amount_in + cost, self.amount_out - cost, self.net_bound)

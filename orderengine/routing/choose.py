@@ -142,11 +142,17 @@ def require_flow(order: Order, route: Route, pools: Collection[str]) -> None:
 
     Raises:
         InvalidRequest: a leg uses a pool that was not read, trades nothing, spends what no leg
-            before it brings, or leaves that over; or the totals are not those of the legs, or not
-            the order's amount.
+            before it brings, or leaves that over; a leg brings what one before it has spent, which
+            in the end is a cycle and might return another amount than planned; or the totals are
+            not those of the legs, or not the order's amount.
     """
     held = {order.sell: 0, order.buy: 0}
+    spent: set[str] = set()
     for leg in route.legs:
+        spent.add(leg.sell)
+        if leg.buy in spent:
+            said = f"the strategy's route comes back to {leg.buy} after it was spent"
+            raise InvalidRequest(f"{said}: the engine executes no cycles")
         traded = f"{leg.amount_in} {leg.sell} → {leg.amount_out} {leg.buy} on pool {leg.pool!r}"
         if leg.pool not in pools or leg.amount_in < 1 or leg.amount_out < 1:
             raise InvalidRequest(f"the strategy's route trades {traded}, which cannot be")

@@ -11,7 +11,7 @@ from orderengine.routing.result import floor_of
 __all__ = ["too_much", "too_small"]
 
 
-_BACK = (0.0, 1e-9, 1e-6, 1e-4, 1e-2, 0.1, 0.5, 0.9)
+_BACK = (0.0, 1e-9, 1e-6, 1e-3, 1e-2, 0.1, 0.5)
 """Parts of the most in real numbers that rounding, or the terms, may keep from being traded, tried
 in turn."""
 

@@ -72,6 +72,7 @@ def route_of_swaps(  # noqa: PLR0913  (by name)
         bound = max(bound, amount_out)
         if net_bound is not None:
             net_bound = max(min(net_bound, bound), amount_out - (cost or 0))
+            net_bound = net_bound if net_bound > 0 else None
     else:
         bound = min(bound, amount_in)
         if net_bound is not None:

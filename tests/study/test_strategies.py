@@ -7,11 +7,13 @@ from functools import cache
 import pytest
 
 import orderengine as oe
+from orderengine.errors import InvalidRequest
 from orderengine.market.config import MarketConfig
 from orderengine.market.pools import DEFAULT_POOLS, PoolConfig
 from orderengine.model.events import Accepted, Confirmed, Routed, Status
-from orderengine.model.order import Mode
-from orderengine.routing.request import Strategy
+from orderengine.model.order import Leg, Mode, Route
+from orderengine.model.wire import decode_event, encode
+from orderengine.routing.request import Request, Strategy
 from orderengine.routing.strategies import STRATEGIES
 from orderengine.study.result import Result
 from tests.study import sources
@@ -24,7 +26,7 @@ CONNECTED = MarketConfig(pools=(*DEFAULT_POOLS, *STABLE), prices={"USDT": "1.000
 
 
 @cache
-def ran(router: str, orders: int = 150, **changes: object) -> Result:
+def ran(router: str | Strategy, orders: int = 150, **changes: object) -> Result:
     """Return a study of the default scenario under a strategy."""
     return oe.simulate("default", orders=orders, engine__router=router, progress=False, **changes)
 
@@ -120,3 +122,42 @@ def test_connected_markets_are_written_and_read_back() -> None:
     changed = study.replace({"market.prices.USDT": 0.99})
     assert changed.market.prices == {"USDT": "0.99"}
     assert study.market.prices == {"USDT": "1.0002"}
+
+
+@pytest.mark.parametrize("name", ["split", "network", "greedy5"])
+@pytest.mark.parametrize("size", ["0.000001SOL", "100SOL"])
+def test_every_event_of_a_strategy_is_read_back(name: str, size: str) -> None:
+    """Also where the network's fee is more than an order is worth."""
+    result = ran(name, 30, order__size_median=size, order__exact_out_share=0.3)
+    events = [event for log in result.logs for event in log]
+    assert any(isinstance(event, Routed) for event in events)
+    for event in events:
+        assert decode_event(encode(event)) == event
+
+
+def test_the_engine_executes_no_cycles() -> None:
+    """A strategy that trades in circles is told so, and the study stops."""
+
+    def round_trip(request: Request) -> Route:
+        pool, direction = request.view.between(request.sell, request.buy)[0]
+        there = pool.swap_exact_in(direction, request.amount, request.view.now_s)
+        legs = [
+            Leg(
+                pool=pool.address,
+                venue=pool.venue,
+                sell=pair[0],
+                buy=pair[1],
+                amount_in=amounts[0],
+                amount_out=amounts[1],
+            )
+            for pair, amounts in (
+                ((request.sell, request.buy), (there.amount_in, there.amount_out)),
+                ((request.buy, request.sell), (2, 1)),
+            )
+        ]
+        return Route(
+            legs=tuple(legs), amount_in=there.amount_in - 1, amount_out=there.amount_out - 2
+        )
+
+    with pytest.raises(InvalidRequest, match="no cycles"):
+        ran.__wrapped__(Strategy("round", round_trip), 5, order__exact_out_share=0.0)

@@ -12,13 +12,13 @@ from orderengine.routing.request import Request
 __all__ = ["capacity"]
 
 _HALVINGS_MAX = 40
-_PRECISION = 1e-4
+_PRECISION = 1e-2
 _BALANCED = 1e-6
 """What comes to a token and what leaves it are one, relative."""
 
 
 def capacity(request: Request, graph: Graph, edges: Sequence[int]) -> float:
-    """Return how much of the fixed token the pools carry, to within 10^-4, never above it.
+    """Return how much of the fixed token the pools carry, to within 1 %, never above it.
 
     Halved between what is carried and what is not: no token on the way may keep any, or lack any.
     """

@@ -21,7 +21,7 @@ from orderengine.routing.refusal import too_much
 from orderengine.routing.request import Request
 from orderengine.routing.result import LegSwap
 
-__all__ = ["best", "best_swap", "greedy", "grid"]
+__all__ = ["best", "best_swap", "greedy", "grid", "net_of"]
 
 _GRID_STEPS = 20
 """Steps of 5 %."""
@@ -50,22 +50,30 @@ def best(request: Request) -> Route:
     return _route(request, book, swaps, _NOT_ONE)
 
 
+def net_of(request: Request, swaps: Sequence[LegSwap]) -> int | None:
+    """Return what legs side by side make of an order after costs, greater is better."""
+    if not swaps:
+        return None
+    made = sum([_worth(request, swap) for _, swap in swaps])
+    costs = request.terms.costs
+    if costs is None:
+        return made
+    return made - network_cost(costs, [ladder.pool.venue for ladder, _ in swaps])
+
+
 def best_swap(request: Request, book: Book) -> list[LegSwap]:
     """Return the one swap that nets most, the first of equals; none if no pool can do it all."""
     swap_of, _ = _side(request)
-    costs = request.terms.costs
-    chosen: LegSwap | None = None
+    chosen: list[LegSwap] = []
     most = 0
     for ladder in book.ladders:
         swap = swap_of(ladder, request.amount, request.view.now_s)
         if swap is None:
             continue
-        net = _worth(request, swap)
-        if costs is not None:
-            net -= network_cost(costs, [ladder.pool.venue])
-        if chosen is None or net > most:
-            chosen, most = (ladder, swap), net
-    return [] if chosen is None else [chosen]
+        net = net_of(request, [(ladder, swap)]) or 0
+        if not chosen or net > most:
+            chosen, most = [(ladder, swap)], net
+    return chosen
 
 
 def greedy(steps: int) -> Callable[[Request], Route]:

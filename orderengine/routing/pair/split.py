@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from orderengine.errors import NoRoute
 from orderengine.model.order import Route
-from orderengine.routing.pair.baselines import best_swap
+from orderengine.routing.pair.baselines import best_swap, net_of
 from orderengine.routing.pair.book import Book
 from orderengine.routing.pair.legs import choose_legs
 from orderengine.routing.pair.parallel import book_of, parallel_route
 from orderengine.routing.polish import fill_input, fill_output
 from orderengine.routing.request import Request
+from orderengine.routing.result import LegSwap
 from orderengine.routing.sweep import output_of
 
 __all__ = ["split"]
 
+_DUST = 1_000_000
+"""Below so many units of either token a leg's rounding may be worth more than its share brings, and
+the best single pool is asked, too."""
 _WHY = "its leg would not pay, or not fit"
 
 
@@ -36,7 +40,22 @@ def split(request: Request) -> Route:
     amount_out = book.output_of(float(amount)) if request.is_exact_in else float(amount)
     shares, s = book.share_output(amount_out)
     fill = fill_input if request.is_exact_in else fill_output
-    return parallel_route(request, book, fill(book.ladders, shares, amount, now_s, s), s)
+    swaps = fill(book.ladders, shares, amount, now_s, s)
+    return parallel_route(request, book, _or_single(request, book, swaps), s)
+
+
+def _or_single(request: Request, book: Book, swaps: list[LegSwap]) -> list[LegSwap]:
+    """Return the best single leg in place of others where rounding eats up what those would gain.
+
+    What pays most in real numbers may even pay nothing in integers.
+    """
+    net = net_of(request, swaps)
+    traded = [min(swap.amount_in, swap.amount_out) for _, swap in swaps]
+    if net is not None and sum(traded) >= _DUST:
+        return swaps
+    single = best_swap(request, book)
+    other = net_of(request, single)
+    return single if other is not None and (net is None or other > net) else swaps
 
 
 def _split_within(request: Request, book: Book) -> Route:
@@ -53,6 +72,5 @@ def _split_within(request: Request, book: Book) -> Route:
     ladders = [ladder for ladder, _ in chosen]
     shares = [part if is_output else output_of(ladder.columns, part) for ladder, part in chosen]
     fill = fill_output if is_output else fill_input
-    # A pool that pays most in real numbers may pay nothing in integers: then another one does.
-    swaps = fill(ladders, shares, amount, now_s, legs.last_s) or best_swap(request, book)
+    swaps = _or_single(request, book, fill(ladders, shares, amount, now_s, legs.last_s))
     return parallel_route(request, book, swaps, legs.last_s, _WHY, legs.bound)

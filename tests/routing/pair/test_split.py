@@ -272,6 +272,25 @@ def test_a_small_pool_at_its_end_keeps_its_share() -> None:
         assert route.amount_in <= STRATEGIES["greedy1"].route(request).amount_in
 
 
+def test_dust_never_costs_more_split_than_whole() -> None:
+    """From one unit up, either way: where rounding is most of an order one pool may do better."""
+    for number in range(80):
+        view = drawn_market(number)
+        for sell, buy in (("SOL", "USDC"), ("USDC", "SOL")):
+            for mode in Mode:
+                for amount in (1, 4, 20, 137, 1_000, 20_000):
+                    request = Request(view=view, sell=sell, buy=buy, amount=amount, mode=mode)
+                    try:
+                        one = STRATEGIES["best"].route(request)
+                    except Rejected:
+                        continue
+                    route = split(request)
+                    if mode is Mode.EXACT_IN:
+                        assert route.amount_out >= one.amount_out
+                    else:
+                        assert route.amount_in <= one.amount_in
+
+
 def test_pools_of_single_units_are_refused_alike() -> None:
     """Where doubles end nobody divides by nothing, plain or compiled."""
     for is_compiled in (False, is_installed()):
