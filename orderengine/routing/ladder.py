@@ -18,7 +18,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from math import inf, sqrt
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from orderengine.pools import Direction, Pool, Segment
 from orderengine.pools.fixed_point import U64_MAX
@@ -38,6 +38,9 @@ class Ladder(Struct, frozen=True, eq=False):
     columns: Columns
     is_whole: bool = True
     """Whether this is all of the curve; else its beginning, as far as it was asked for."""
+    most: dict[object, int] = field(default_factory=dict)
+    """The most units that the pool does in integers, by what was asked of it; found when it first
+    refused more (``orderengine.routing.polish``)."""
 
     @property
     def start(self) -> float:

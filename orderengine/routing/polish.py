@@ -142,8 +142,10 @@ def _alone(swap_of: _SwapOf, ladders: Sequence[Ladder], amount: int, now_s: int)
 def _up_to(swap_of: _SwapOf, ladder: Ladder, amount: int, now_s: int) -> Swap | None:
     """Return the swap of an amount, or of the most below it that the pool does.
 
-    All that a pool can trade, in real numbers, may be more than it does in integers.
+    All that a pool can trade, in real numbers, may be more than it does in integers. A pool that
+    refuses an amount refuses all above it, so the most is searched for once a ladder.
     """
+    amount = min(amount, ladder.most.get(swap_of, amount))
     found = swap_of(ladder, amount, now_s) if amount > 0 else None
     if found is not None or amount < 2:
         return found
@@ -159,4 +161,6 @@ def _up_to(swap_of: _SwapOf, ladder: Ladder, amount: int, now_s: int) -> Swap | 
             refused = middle
         else:
             done, found = middle, swap
+    if found is not None:
+        ladder.most[swap_of] = done
     return found
