@@ -18,7 +18,7 @@ from tests.routing.pair import legs_pools
 from tests.routing.pair.legs_pools import amounts, books, crowds, net_of, sets_within
 
 
-def close_to(amount: int) -> float:
+def close_to(amount: float) -> float:
     """Return how far sums over pieces may differ by the order in which they are added.
 
     Pieces here are of up to 10^9 units, a ten-millionth of which is lost in doubles.
