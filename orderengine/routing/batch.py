@@ -7,7 +7,7 @@ without the integer polish; for surveys over sizes. The second is what happens i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -18,6 +18,10 @@ from orderengine.pools.units import symbol_of
 from orderengine.routing.pair.parallel import book_of
 from orderengine.routing.request import Request, Strategy, Terms
 from orderengine.routing.view import MarketView
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["Splits", "moved_by", "route_in_turn", "split_many"]
 
@@ -42,7 +46,7 @@ def split_many(
     view: MarketView,
     sell: str,
     buy: str,
-    amounts: Sequence[float],
+    amounts: Sequence[float] | NDArray[np.float64],
     mode: Mode = Mode.EXACT_IN,
 ) -> Splits:
     """Split many orders of a pair, each as if it came alone.

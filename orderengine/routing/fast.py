@@ -7,18 +7,71 @@ so compiled and plain kernels return the same doubles.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.util import find_spec, module_from_spec
 from types import FunctionType, ModuleType
+from typing import Any
+
+from msgspec import Struct
 
 from orderengine.errors import InvalidData
+from orderengine.routing.sweep import Columns
 
-__all__ = ["compiled", "is_installed"]
+__all__ = ["Kernels", "compiled", "kernels_of"]
 
 
-def is_installed() -> bool:
-    """Return whether the extra ``fast`` is there; does not load it."""
-    return find_spec("numba") is not None and find_spec("numpy") is not None
+class Kernels(Struct, frozen=True):
+    """Hold a module of kernels, plain or compiled, and what makes the sequences that they take."""
+
+    functions: Any
+    floats: Callable[[Any], Any]
+    ints: Callable[[Any], Any]
+    zeros: Callable[[int | tuple[int, int]], Any]
+    listed: Callable[[Any], list[Any]]
+    """Turns a sequence of theirs into a list."""
+
+    def flat(self, curves: Sequence[Columns]) -> tuple[Any, ...]:
+        """Return curves' columns one after another, and where each curve's begin.
+
+        Inputs and outputs have one entry more for each curve.
+        """
+        offsets = [0]
+        for columns in curves:
+            offsets.append(offsets[-1] + len(columns.starts))
+        flat = [
+            self.floats([number for columns in curves for number in columns[at]])
+            for at in range(len(Columns._fields))
+        ]
+        return (*flat, self.ints(offsets))
+
+
+@cache
+def kernels_of(module: ModuleType, *, is_compiled: bool) -> Kernels:
+    """Return a module's kernels as they are, or compiled.
+
+    Raises:
+        InvalidData: the extra is not installed.
+    """
+    if not is_compiled:
+        return Kernels(module, list, list, _zeros, list)
+    functions = compiled(module.__name__)
+    import numpy as np  # noqa: PLC0415  (of the extra)
+
+    return Kernels(
+        functions,
+        lambda numbers: np.array(numbers, dtype=np.float64),
+        lambda numbers: np.array(numbers, dtype=np.int64),
+        np.zeros,
+        lambda numbers: [*numbers.tolist()],
+    )
+
+
+def _zeros(shape: int | tuple[int, int]) -> list[float] | list[list[float]]:
+    """Return what numpy's function of the name does, as lists."""
+    if isinstance(shape, int):
+        return [0.0] * shape
+    return [[0.0] * shape[1] for _ in range(shape[0])]
 
 
 @cache
@@ -28,7 +81,7 @@ def compiled(module: str) -> ModuleType:
     Raises:
         InvalidData: the extra is not installed.
     """
-    if not is_installed():
+    if find_spec("numba") is None or find_spec("numpy") is None:
         raise InvalidData("compiled routing", "no numba", "pip install 'orderengine[fast]'")
     import numba  # noqa: PLC0415  (half a second, and only for who asked)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 
 from orderengine.errors import InsufficientLiquidity, InvalidAmount
@@ -34,8 +35,6 @@ def test_many_splits_are_the_single_ones(mode: Mode) -> None:
 @pytest.mark.parametrize("mode", list(Mode))
 def test_compiled_batches_are_the_same_doubles(mode: Mode) -> None:
     """Arrays in place of lists, nothing else."""
-    np = pytest.importorskip("numpy")
-    pytest.importorskip("numba")
     view = drawn_market(8)
     fast = MarketView(view.pools.values(), is_compiled=True)
     plain = split_many(view, "USDC", "SOL", SIZES, mode)

@@ -17,7 +17,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from orderengine.routing.fast import compiled
+from orderengine.routing.fast import Kernels, kernels_of
 from orderengine.routing.network import kernels
 from orderengine.routing.network.graph import Graph
 
@@ -73,40 +73,22 @@ class Dual:
         supply = [0.0] * len(graph.tokens)
         supply[graph.sell if is_exact_in else graph.buy] = amount if is_exact_in else -amount
         numeraire = graph.buy if is_exact_in else graph.sell
-        self._kernels: Any = kernels
-        self._floats: Any = list
-        self._ints: Any = list
-        self._listed: Any = list
-        if is_compiled:
-            import numpy as np  # noqa: PLC0415  (of the extra)
-
-            self._kernels = compiled(kernels.__name__)
-            self._floats = lambda numbers: np.array(numbers, dtype=np.float64)
-            self._ints = lambda numbers: np.array(numbers, dtype=np.int64)
-            self._listed = lambda numbers: numbers.tolist()
+        made = kernels_of(kernels, is_compiled=is_compiled)
+        self._kernels, self._listed = made.functions, made.listed
+        self._floats, self._ints = made.floats, made.ints
         self._order = self._floats(supply), numeraire
         if is_compiled not in graph.made:
-            graph.made[is_compiled] = self._flat(graph)
+            graph.made[is_compiled] = self._flat(graph, made)
         self._curves, self._widened = graph.made[is_compiled]
 
-    def _flat(self, graph: Graph) -> tuple[Any, list[Any]]:
+    def _flat(self, graph: Graph, made: Kernels) -> tuple[Any, list[Any]]:
         """Return all edges' columns one after another; and with bins widened, each width in turn.
 
         The second is empty where there are no bins.
         """
         columns = [ladder.columns for ladder in graph.ladders]
-        offsets = [0]
-        for one in columns:
-            offsets.append(offsets[-1] + len(one.starts))
-        curves = (
-            self._ints(graph.tails),
-            self._ints(graph.heads),
-            self._ints(offsets),
-            *[
-                self._floats([number for one in columns for number in one[column]])
-                for column in range(5)
-            ],
-        )
+        *flat, offsets = made.flat(columns)
+        curves = (self._ints(graph.tails), self._ints(graph.heads), offsets, *flat)
         widened: list[Any] = []
         if any(0.0 in one.liquidity for one in columns):
             for width in _WIDTHS:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from orderengine.routing.fast import compiled
+from orderengine.routing.fast import kernels_of
 from orderengine.routing.ladder import Ladder
 from orderengine.routing.pair import kernels
 from orderengine.routing.sweep import Columns, input_of, merge, output_of
@@ -31,30 +31,21 @@ class Book:
             sooner.
     """
 
-    __slots__ = ("_columns", "_kernels", "_new", "columns", "curves", "is_compiled", "ladders")
+    __slots__ = ("_kernels", "_pools", "_whole", "columns", "curves", "is_compiled", "ladders")
 
     def __init__(self, ladders: Sequence[Ladder], *, is_compiled: bool = False) -> None:
         self.ladders = tuple(ladder for ladder in ladders if ladder.columns.starts)
         self.is_compiled = is_compiled
         curves = [ladder.columns for ladder in self.ladders]
         self.columns: Columns = merge(curves)
-        offsets = [0]
-        for columns in curves:
-            offsets.append(offsets[-1] + len(columns.starts))
-        as_sequence: Any = list
-        self._kernels: Any = kernels
-        self._new: Any = _zeros
-        if is_compiled:
-            import numpy as np  # noqa: PLC0415  (of the extra)
-
-            self._kernels, self._new, as_sequence = compiled(kernels.__name__), np.zeros, np.array
-        self._columns = [as_sequence(column) for column in self.columns]
-        pools = [
-            as_sequence([number for columns in curves for number in columns[at]])
-            for at in range(len(self.columns))
-        ]
-        self.curves = (*pools, as_sequence(offsets))
+        self._kernels = kernels_of(kernels, is_compiled=is_compiled)
+        self.curves: Any = self._kernels.flat(curves)
         """The pools' columns one after another, and where each pool's begin: for kernels."""
+        starts, _, liquidity, *sums = [self._kernels.floats(column) for column in self.columns]
+        self._whole: Any = [(starts, liquidity, one) for one in sums]
+        """Of inputs and of outputs."""
+        *columns, inputs, outputs, offsets = self.curves
+        self._pools: Any = [(*columns, one, offsets) for one in (inputs, outputs)]
 
     @property
     def amount_in_max(self) -> float:
@@ -75,41 +66,11 @@ class Book:
 
         The amount, in base units, must be above 0 and at most ``amount_in_max``.
         """
-        starts, _, liquidity, inputs, _ = self._columns
-        pool_starts, pool_ends, pool_liquidity, pool_inputs, _, offsets = self.curves
-        shares = self._new(len(self.ladders))
-        s = self._kernels.share_input(
-            starts,
-            liquidity,
-            inputs,
-            pool_starts,
-            pool_ends,
-            pool_liquidity,
-            pool_inputs,
-            offsets,
-            amount_in,
-            shares,
-        )
-        return shares, s
+        return self._share(amount_in, is_output=False)
 
     def share_output(self, amount_out: float) -> tuple[Sequence[float], float]:
         """Return each pool's part of an output, and s; above 0 and at most ``amount_out_max``."""
-        starts, _, liquidity, _, outputs = self._columns
-        pool_starts, pool_ends, pool_liquidity, _, pool_outputs, offsets = self.curves
-        shares = self._new(len(self.ladders))
-        s = self._kernels.share_output(
-            starts,
-            liquidity,
-            outputs,
-            pool_starts,
-            pool_ends,
-            pool_liquidity,
-            pool_outputs,
-            offsets,
-            amount_out,
-            shares,
-        )
-        return shares, s
+        return self._share(amount_out, is_output=True)
 
     def share_inputs(self, amounts_in: Any) -> tuple[Any, Any]:  # noqa: ANN401  (rows or arrays)
         """Share many inputs, each as if it came alone.
@@ -120,47 +81,27 @@ class Book:
         Returns:
             Shares, n rows with a number a ladder; and what is paid for each, n numbers.
         """
-        starts, _, liquidity, inputs, outputs = self._columns
-        pool_starts, pool_ends, pool_liquidity, pool_inputs, _, offsets = self.curves
-        shares = self._new((len(amounts_in), len(self.ladders)))
-        paid = self._new(len(amounts_in))
-        self._kernels.share_inputs(
-            starts,
-            liquidity,
-            inputs,
-            outputs,
-            pool_starts,
-            pool_ends,
-            pool_liquidity,
-            pool_inputs,
-            offsets,
-            amounts_in,
-            shares,
-            paid,
-        )
-        return shares, paid
+        return self._share_many(amounts_in, is_output=False)
 
     def share_outputs(self, amounts_out: Any) -> tuple[Any, Any]:  # noqa: ANN401  (as above)
         """Share many outputs, as ``share_inputs``; the second result is what each takes."""
-        starts, _, liquidity, inputs, outputs = self._columns
-        pool_starts, pool_ends, pool_liquidity, _, pool_outputs, offsets = self.curves
-        shares = self._new((len(amounts_out), len(self.ladders)))
-        taken = self._new(len(amounts_out))
-        self._kernels.share_outputs(
-            starts,
-            liquidity,
-            outputs,
-            inputs,
-            pool_starts,
-            pool_ends,
-            pool_liquidity,
-            pool_outputs,
-            offsets,
-            amounts_out,
-            shares,
-            taken,
+        return self._share_many(amounts_out, is_output=True)
+
+    def _share(self, amount: float, *, is_output: bool) -> tuple[Sequence[float], float]:
+        shares = self._kernels.zeros(len(self.ladders))
+        s: float = self._kernels.functions.share(
+            self._whole[is_output], self._pools[is_output], amount, is_output, shares
         )
-        return shares, taken
+        return shares, s
+
+    def _share_many(self, amounts: Any, *, is_output: bool) -> tuple[Any, Any]:  # noqa: ANN401
+        shares = self._kernels.zeros((len(amounts), len(self.ladders)))
+        made = self._kernels.zeros(len(amounts))
+        others = self._whole[not is_output][2]
+        self._kernels.functions.share_many(
+            self._whole[is_output], others, self._pools[is_output], amounts, is_output, shares, made
+        )
+        return shares, made
 
     def output_of(self, amount_in: float) -> float:
         """Return the most that the pools pay together for an input: no split pays more."""
@@ -169,10 +110,3 @@ class Book:
     def input_of(self, amount_out: float) -> float:
         """Return the least that the pools together take for an output they can pay."""
         return input_of(self.columns, amount_out)
-
-
-def _zeros(shape: int | tuple[int, int]) -> list[float] | list[list[float]]:
-    """Return what numpy's function of the name does, as lists."""
-    if isinstance(shape, int):
-        return [0.0] * shape
-    return [[0.0] * shape[1] for _ in range(shape[0])]

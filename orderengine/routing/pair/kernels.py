@@ -4,23 +4,24 @@ Every function here is plain Python over sequences of numbers, and is compiled a
 the extra ``fast`` is asked for (``orderengine.routing.fast``). Only +, -, *, / and comparisons are
 used, in a fixed order, so both give the same doubles.
 
-Arguments shared by all: ``starts``, ``liquidity`` and ``sums`` are the merged curve's columns
-(``sums`` its inputs or outputs); ``pool_starts``, ``pool_ends``, ``pool_liquidity`` are those of
-the pools one after another, pool i from ``offsets[i]`` to ``offsets[i + 1]``; ``pool_sums`` has one
-entry more for each pool, so pool i's begin at ``offsets[i] + i``.
+Arguments shared by all: ``whole`` is the merged curve (starts, liquidity, and its sums of inputs or
+of outputs); ``pools`` are the pools' columns one after another (starts, ends, liquidity, sums), and
+the offsets at which each pool's begin. Pool i stands from ``offsets[i]`` to ``offsets[i + 1]``; its
+sums have one entry more, so they begin at ``offsets[i] + i``.
 """
 
 from __future__ import annotations
 
 from collections.abc import MutableSequence, Sequence
 
-__all__ = ["share_input", "share_inputs", "share_output", "share_outputs"]
+__all__ = ["share", "share_many"]
 
 BEYOND = 1e150
 """An s that no pool reaches."""
 
 _Floats = Sequence[float]
-_Ints = Sequence[int]
+_Whole = tuple[_Floats, _Floats, _Floats]
+_Pools = tuple[_Floats, _Floats, _Floats, _Floats, Sequence[int]]
 
 
 def piece_at(sums: _Floats, count: int, amount: float) -> int:
@@ -47,93 +48,48 @@ def piece_before(starts: _Floats, first: int, end: int, s: float) -> int:
     return low - 1
 
 
-def share_input(  # noqa: PLR0913, PLR0917  (flat columns: what compiles to a loop)
-    starts: _Floats,
-    liquidity: _Floats,
-    sums: _Floats,
-    pool_starts: _Floats,
-    pool_ends: _Floats,
-    pool_liquidity: _Floats,
-    pool_sums: _Floats,
-    offsets: _Ints,
-    amount: float,
-    shares: MutableSequence[float],
+def share(
+    whole: _Whole, pools: _Pools, amount: float, is_output: bool, shares: MutableSequence[float]
 ) -> float:
-    """Share an input among pools so that all end at one price; return s there.
+    """Share an input, or an output, among pools so that all end at one price; return s there.
 
-    Writes each pool's input to ``shares``. The amount must be above 0 and at most the total.
+    Writes each pool's part to ``shares``. The amount must be above 0 and at most the total.
     """
+    starts, liquidity, sums = whole
+    pool_starts, pool_ends, pool_liquidity, pool_sums, offsets = pools
     k = piece_at(sums, len(starts), amount)
     s = starts[k]
     if liquidity[k] > 0.0:
-        s += (amount - sums[k]) / liquidity[k]
+        if is_output:
+            # out = L * d / (s0 * (s0 + d)), solved for d; all of it, where the last digits decide.
+            rest = (amount - sums[k]) * s
+            s = s + rest * s / (liquidity[k] - rest) if rest < liquidity[k] else BEYOND
+        else:
+            s += (amount - sums[k]) / liquidity[k]
     rest = amount
     for i in range(len(offsets) - 1):
         first, end = offsets[i], offsets[i + 1]
         j = piece_before(pool_starts, first, end, s)
-        share = 0.0
+        part = 0.0
         if j >= first:
             if s >= pool_ends[j]:
-                share = pool_sums[j + i + 1]
-            else:
-                share = pool_sums[j + i] + pool_liquidity[j] * (s - pool_starts[j])
-        shares[i] = share
-        rest -= share
-    if liquidity[k] == 0.0:
-        share_step(pool_starts, pool_liquidity, pool_sums, offsets, s, rest, shares)
-    return s
-
-
-def share_output(  # noqa: PLR0913, PLR0917  (as above)
-    starts: _Floats,
-    liquidity: _Floats,
-    sums: _Floats,
-    pool_starts: _Floats,
-    pool_ends: _Floats,
-    pool_liquidity: _Floats,
-    pool_sums: _Floats,
-    offsets: _Ints,
-    amount: float,
-    shares: MutableSequence[float],
-) -> float:
-    """Share an output among pools so that all end at one price; return s there.
-
-    Writes each pool's output to ``shares``. The amount must be above 0 and below the total.
-    """
-    k = piece_at(sums, len(starts), amount)
-    s = starts[k]
-    if liquidity[k] > 0.0:
-        # out = L * d / (s0 * (s0 + d)), solved for d; all of it, where the last digits decide.
-        rest = (amount - sums[k]) * s
-        s = s + rest * s / (liquidity[k] - rest) if rest < liquidity[k] else BEYOND
-    rest = amount
-    for i in range(len(offsets) - 1):
-        first, end = offsets[i], offsets[i + 1]
-        j = piece_before(pool_starts, first, end, s)
-        share = 0.0
-        if j >= first:
-            if s >= pool_ends[j]:
-                share = pool_sums[j + i + 1]
+                part = pool_sums[j + i + 1]
             else:
                 start = pool_starts[j]
-                share = pool_sums[j + i] + pool_liquidity[j] * (s - start) / (s * start)
-        shares[i] = share
-        rest -= share
+                part = pool_liquidity[j] * (s - start)
+                if is_output:
+                    part /= s * start
+                part += pool_sums[j + i]
+        shares[i] = part
+        rest -= part
     if liquidity[k] == 0.0:
-        share_step(pool_starts, pool_liquidity, pool_sums, offsets, s, rest, shares)
+        share_step(pools, s, rest, shares)
     return s
 
 
-def share_step(  # noqa: PLR0913, PLR0917  (as above)
-    pool_starts: _Floats,
-    pool_liquidity: _Floats,
-    pool_sums: _Floats,
-    offsets: _Ints,
-    s: float,
-    rest: float,
-    shares: MutableSequence[float],
-) -> None:
+def share_step(pools: _Pools, s: float, rest: float, shares: MutableSequence[float]) -> None:
     """Give what is left to the bins that stand at the very price, in the pools' order."""
+    pool_starts, _, pool_liquidity, pool_sums, offsets = pools
     for i in range(len(offsets) - 1):
         end = offsets[i + 1]
         j = piece_before(pool_starts, offsets[i], end, s) + 1
@@ -144,78 +100,35 @@ def share_step(  # noqa: PLR0913, PLR0917  (as above)
             j += 1
 
 
-def share_inputs(  # noqa: PLR0913, PLR0917  (as above)
-    starts: _Floats,
-    liquidity: _Floats,
-    sums: _Floats,
-    outputs: _Floats,
-    pool_starts: _Floats,
-    pool_ends: _Floats,
-    pool_liquidity: _Floats,
-    pool_sums: _Floats,
-    offsets: _Ints,
+def share_many(  # noqa: PLR0913, PLR0917  (flat columns: what compiles to a loop)
+    whole: _Whole,
+    others: _Floats,
+    pools: _Pools,
     amounts: _Floats,
+    is_output: bool,
     shares: Sequence[MutableSequence[float]],
-    paid: MutableSequence[float],
+    made: MutableSequence[float],
 ) -> None:
-    """Share many inputs, each as if it came alone; write what is paid for each to ``paid``."""
+    """Share many amounts, each as if it came alone.
+
+    ``others`` is the merged curve's other column of sums: of it, what is paid for each input, or
+    what each output takes, is written to ``made``.
+    """
+    starts, liquidity, sums = whole
     for order in range(len(amounts)):
         amount = amounts[order]
-        share_input(
-            starts,
-            liquidity,
-            sums,
-            pool_starts,
-            pool_ends,
-            pool_liquidity,
-            pool_sums,
-            offsets,
-            amount,
-            shares[order],
-        )
+        share(whole, pools, amount, is_output, shares[order])
         k = piece_at(sums, len(starts), amount)
         s, rest = starts[k], amount - sums[k]
-        if liquidity[k] > 0.0:
-            paid[order] = outputs[k] + rest / (s * (s + rest / liquidity[k]))
+        if is_output:
+            rest *= s
+            if liquidity[k] == 0.0:
+                made[order] = others[k] + rest * s
+            elif rest < liquidity[k]:
+                made[order] = others[k] + liquidity[k] * rest * s / (liquidity[k] - rest)
+            else:
+                made[order] = others[k + 1]
+        elif liquidity[k] > 0.0:
+            made[order] = others[k] + rest / (s * (s + rest / liquidity[k]))
         else:
-            paid[order] = outputs[k] + rest / (s * s)
-
-
-def share_outputs(  # noqa: PLR0913, PLR0917  (as above)
-    starts: _Floats,
-    liquidity: _Floats,
-    sums: _Floats,
-    inputs: _Floats,
-    pool_starts: _Floats,
-    pool_ends: _Floats,
-    pool_liquidity: _Floats,
-    pool_sums: _Floats,
-    offsets: _Ints,
-    amounts: _Floats,
-    shares: Sequence[MutableSequence[float]],
-    taken: MutableSequence[float],
-) -> None:
-    """Share many outputs, each as if it came alone; write what each takes to ``taken``."""
-    for order in range(len(amounts)):
-        amount = amounts[order]
-        share_output(
-            starts,
-            liquidity,
-            sums,
-            pool_starts,
-            pool_ends,
-            pool_liquidity,
-            pool_sums,
-            offsets,
-            amount,
-            shares[order],
-        )
-        k = piece_at(sums, len(starts), amount)
-        s = starts[k]
-        rest = (amount - sums[k]) * s
-        if liquidity[k] > 0.0:
-            taken[order] = inputs[k + 1]
-            if rest < liquidity[k]:
-                taken[order] = inputs[k] + liquidity[k] * rest * s / (liquidity[k] - rest)
-        else:
-            taken[order] = inputs[k] + rest * s
+            made[order] = others[k] + rest / (s * s)

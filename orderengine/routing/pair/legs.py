@@ -7,7 +7,6 @@ found with proof (``legs_kernels``), or with an honest bound if the search is cu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from msgspec import Struct
 
 from orderengine.pools.footprint import BASE, LIMITS, footprint_of
 from orderengine.routing.costs import leg_cost, start_cost
-from orderengine.routing.fast import compiled
+from orderengine.routing.fast import kernels_of
 from orderengine.routing.pair import legs_kernels
 from orderengine.routing.pair.book import Book
 from orderengine.routing.request import Terms
@@ -87,14 +86,8 @@ def choose_legs(
     names = list(dict.fromkeys(venues))
     each = {venue: 0.0 if costs is None else leg_cost(costs, venue) for venue in names}
     limits = _limits(terms, venues)
-    kernels: Any = legs_kernels
-    floats: Any = list
-    ints: Any = list
-    if is_compiled:
-        import numpy as np  # noqa: PLC0415  (of the extra)
-
-        kernels = compiled(legs_kernels.__name__)
-        floats, ints = partial(np.array, dtype=float), partial(np.array, dtype=np.int64)
+    made = kernels_of(legs_kernels, is_compiled=is_compiled)
+    kernels, floats, ints = made.functions, made.floats, made.ints
     share = book.share_output if is_output else book.share_input
     _, s = share(float(amount))
     packed = (

@@ -7,7 +7,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from orderengine.model.order import Mode
-from orderengine.routing.fast import is_installed
 from orderengine.routing.network.dual import Dual
 from orderengine.routing.network.graph import Graph, graph_of
 from orderengine.routing.network.paths import starting_roots
@@ -127,7 +126,6 @@ def test_bins_cost_no_more_than_their_last_width(mode: Mode) -> None:
         assert made == pytest.approx(solution.value, rel=1e-7)
 
 
-@pytest.mark.skipif(not is_installed(), reason="the extra fast is not installed")
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("view", [MESH, STEPPED], ids=["curves", "bins"])
 def test_compiled_kernels_give_the_same_doubles(view: MarketView, mode: Mode) -> None:

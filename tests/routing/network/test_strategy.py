@@ -17,7 +17,6 @@ from orderengine.errors import (
 )
 from orderengine.model.order import Mode
 from orderengine.pools import Pool, direction_of
-from orderengine.routing.fast import is_installed
 from orderengine.routing.network.strategy import network, solve
 from orderengine.routing.pair.split import split
 from orderengine.routing.request import Request, Terms
@@ -354,7 +353,6 @@ def test_the_order_of_pools_does_not_matter(view: MarketView, amount: int, mode:
         assert min(one.amount_in, two.amount_in) >= max(one.bound, two.bound)
 
 
-@pytest.mark.skipif(not is_installed(), reason="the extra fast is not installed")
 @pytest.mark.parametrize("may_cycle", [False, True])
 @pytest.mark.parametrize("mode", Mode)
 def test_compiled_gives_the_same_route(mode: Mode, may_cycle: bool) -> None:

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from orderengine.pools.footprint import footprint_of
 from orderengine.routing.costs import fits
-from orderengine.routing.fast import is_installed
 from orderengine.routing.pair.book import Book
 from orderengine.routing.pair.legs import Legs, choose_legs
 from orderengine.routing.request import Costs, Terms
@@ -156,7 +155,6 @@ def test_free_legs_without_limits_are_the_books_own_optimum(
     assert legs.net == pytest.approx(best, abs=close_to(amount))
 
 
-@pytest.mark.skipif(not is_installed(), reason="needs the extra 'fast'")
 @pytest.mark.timeout(300)
 @settings(untimed, max_examples=60)
 @given(st.data(), books(1, 14), legs_pools.terms, st.booleans())

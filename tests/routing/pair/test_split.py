@@ -24,7 +24,6 @@ from orderengine.model.order import Mode, Route
 from orderengine.model.tokens import token
 from orderengine.pools import Direction
 from orderengine.pools.fixed_point import U64_MAX
-from orderengine.routing.fast import is_installed
 from orderengine.routing.pair.split import split
 from orderengine.routing.polish import try_input, try_output
 from orderengine.routing.request import Request, Terms
@@ -158,7 +157,6 @@ def test_selling_what_an_exact_output_cost_pays_it() -> None:
 
 def test_compiled_kernels_give_the_same_routes() -> None:
     """The extra ``fast`` changes when an answer comes, never what it is."""
-    pytest.importorskip("numba")
     for request in drawn_requests(10, 10, first=2_000):
         view = request.view
         fast = MarketView(view.pools.values(), now_s=view.now_s, is_compiled=True)
@@ -293,7 +291,7 @@ def test_dust_never_costs_more_split_than_whole() -> None:
 
 def test_pools_of_single_units_are_refused_alike() -> None:
     """Where doubles end nobody divides by nothing, plain or compiled."""
-    for is_compiled in (False, is_installed()):
+    for is_compiled in (False, True):
         view = MarketView([cpmm("p", 1, 1)], is_compiled=is_compiled)
         for amount, mode in ((1, Mode.EXACT_OUT), (10**18, Mode.EXACT_IN)):
             request = Request(view=view, sell="SOL", buy="USDC", amount=amount, mode=mode)
