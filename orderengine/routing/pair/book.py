@@ -31,7 +31,7 @@ class Book:
             sooner.
     """
 
-    __slots__ = ("_kernels", "_pools", "_whole", "columns", "curves", "is_compiled", "ladders")
+    __slots__ = ("_columns", "_kernels", "columns", "curves", "is_compiled", "ladders")
 
     def __init__(self, ladders: Sequence[Ladder], *, is_compiled: bool = False) -> None:
         self.ladders = tuple(ladder for ladder in ladders if ladder.columns.starts)
@@ -42,10 +42,12 @@ class Book:
         self.curves: Any = self._kernels.flat(curves)
         """The pools' columns one after another, and where each pool's begin: for kernels."""
         starts, _, liquidity, *sums = [self._kernels.floats(column) for column in self.columns]
-        self._whole: Any = [(starts, liquidity, one) for one in sums]
-        """Of inputs and of outputs."""
-        *columns, inputs, outputs, offsets = self.curves
-        self._pools: Any = [(*columns, one, offsets) for one in (inputs, outputs)]
+        *pools, inputs, outputs, offsets = self.curves
+        self._columns: Any = [
+            (starts, liquidity, whole, *pools, parts, offsets)
+            for whole, parts in zip(sums, (inputs, outputs), strict=True)
+        ]
+        """What kernels take to share an input, and an output."""
 
     @property
     def amount_in_max(self) -> float:
@@ -90,16 +92,16 @@ class Book:
     def _share(self, amount: float, *, is_output: bool) -> tuple[Sequence[float], float]:
         shares = self._kernels.zeros(len(self.ladders))
         s: float = self._kernels.functions.share(
-            self._whole[is_output], self._pools[is_output], amount, is_output, shares
+            *self._columns[is_output], amount, is_output, shares
         )
         return shares, s
 
     def _share_many(self, amounts: Any, *, is_output: bool) -> tuple[Any, Any]:  # noqa: ANN401
         shares = self._kernels.zeros((len(amounts), len(self.ladders)))
         made = self._kernels.zeros(len(amounts))
-        others = self._whole[not is_output][2]
+        others = self._columns[not is_output][2]
         self._kernels.functions.share_many(
-            self._whole[is_output], others, self._pools[is_output], amounts, is_output, shares, made
+            *self._columns[is_output], others, amounts, is_output, shares, made
         )
         return shares, made
 

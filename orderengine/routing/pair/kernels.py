@@ -4,10 +4,10 @@ Every function here is plain Python over sequences of numbers, and is compiled a
 the extra ``fast`` is asked for (``orderengine.routing.fast``). Only +, -, *, / and comparisons are
 used, in a fixed order, so both give the same doubles.
 
-Arguments shared by all: ``whole`` is the merged curve (starts, liquidity, and its sums of inputs or
-of outputs); ``pools`` are the pools' columns one after another (starts, ends, liquidity, sums), and
-the offsets at which each pool's begin. Pool i stands from ``offsets[i]`` to ``offsets[i + 1]``; its
-sums have one entry more, so they begin at ``offsets[i] + i``.
+Arguments shared by all: ``starts``, ``liquidity`` and ``sums`` are the merged curve's (``sums`` of
+inputs or of outputs); those named ``pool_...`` are the pools' own, one pool after another, pool i
+from ``offsets[i]`` to ``offsets[i + 1]``. ``pool_sums`` has one entry more for each pool, so pool
+i's begin at ``offsets[i] + i``.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ BEYOND = 1e150
 """An s that no pool reaches."""
 
 _Floats = Sequence[float]
-_Whole = tuple[_Floats, _Floats, _Floats]
-_Pools = tuple[_Floats, _Floats, _Floats, _Floats, Sequence[int]]
+_Ints = Sequence[int]
 
 
 def piece_at(sums: _Floats, count: int, amount: float) -> int:
@@ -48,15 +47,23 @@ def piece_before(starts: _Floats, first: int, end: int, s: float) -> int:
     return low - 1
 
 
-def share(
-    whole: _Whole, pools: _Pools, amount: float, is_output: bool, shares: MutableSequence[float]
+def share(  # noqa: PLR0913, PLR0917  (flat, for a compiled call takes longest to open tuples)
+    starts: _Floats,
+    liquidity: _Floats,
+    sums: _Floats,
+    pool_starts: _Floats,
+    pool_ends: _Floats,
+    pool_liquidity: _Floats,
+    pool_sums: _Floats,
+    offsets: _Ints,
+    amount: float,
+    is_output: bool,
+    shares: MutableSequence[float],
 ) -> float:
     """Share an input, or an output, among pools so that all end at one price; return s there.
 
     Writes each pool's part to ``shares``. The amount must be above 0 and at most the total.
     """
-    starts, liquidity, sums = whole
-    pool_starts, pool_ends, pool_liquidity, pool_sums, offsets = pools
     k = piece_at(sums, len(starts), amount)
     s = starts[k]
     if liquidity[k] > 0.0:
@@ -83,13 +90,20 @@ def share(
         shares[i] = part
         rest -= part
     if liquidity[k] == 0.0:
-        share_step(pools, s, rest, shares)
+        share_step(pool_starts, pool_liquidity, pool_sums, offsets, s, rest, shares)
     return s
 
 
-def share_step(pools: _Pools, s: float, rest: float, shares: MutableSequence[float]) -> None:
+def share_step(  # noqa: PLR0913, PLR0917  (as above)
+    pool_starts: _Floats,
+    pool_liquidity: _Floats,
+    pool_sums: _Floats,
+    offsets: _Ints,
+    s: float,
+    rest: float,
+    shares: MutableSequence[float],
+) -> None:
     """Give what is left to the bins that stand at the very price, in the pools' order."""
-    pool_starts, _, pool_liquidity, pool_sums, offsets = pools
     for i in range(len(offsets) - 1):
         end = offsets[i + 1]
         j = piece_before(pool_starts, offsets[i], end, s) + 1
@@ -100,10 +114,16 @@ def share_step(pools: _Pools, s: float, rest: float, shares: MutableSequence[flo
             j += 1
 
 
-def share_many(  # noqa: PLR0913, PLR0917  (flat columns: what compiles to a loop)
-    whole: _Whole,
+def share_many(  # noqa: PLR0913, PLR0917  (as above)
+    starts: _Floats,
+    liquidity: _Floats,
+    sums: _Floats,
+    pool_starts: _Floats,
+    pool_ends: _Floats,
+    pool_liquidity: _Floats,
+    pool_sums: _Floats,
+    offsets: _Ints,
     others: _Floats,
-    pools: _Pools,
     amounts: _Floats,
     is_output: bool,
     shares: Sequence[MutableSequence[float]],
@@ -114,10 +134,21 @@ def share_many(  # noqa: PLR0913, PLR0917  (flat columns: what compiles to a loo
     ``others`` is the merged curve's other column of sums: of it, what is paid for each input, or
     what each output takes, is written to ``made``.
     """
-    starts, liquidity, sums = whole
     for order in range(len(amounts)):
         amount = amounts[order]
-        share(whole, pools, amount, is_output, shares[order])
+        share(
+            starts,
+            liquidity,
+            sums,
+            pool_starts,
+            pool_ends,
+            pool_liquidity,
+            pool_sums,
+            offsets,
+            amount,
+            is_output,
+            shares[order],
+        )
         k = piece_at(sums, len(starts), amount)
         s, rest = starts[k], amount - sums[k]
         if is_output:
