@@ -28,8 +28,8 @@ from orderengine.model.events import (
     Submitted,
 )
 from orderengine.model.order import Leg, Order, Quote, Route
-from orderengine.storage.connections import Synchronous
-from orderengine.storage.sqlite_store import SqliteEventStore
+from orderengine.storage.sqlite.connections import Synchronous
+from orderengine.storage.sqlite.store import SqliteEventStore
 
 ROUNDS = 5
 ORDERS = 5_000

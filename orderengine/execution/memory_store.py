@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from orderengine.errors import DuplicateOrder, KeyReused, LeaseLost, SequenceConflict, UnknownOrder
-from orderengine.execution.ports import Clock, IdempotencyKey, OpenOrder, Signed
+from orderengine.execution.ports import Clock, IdempotencyKey, Lease, OpenOrder, Signed
 from orderengine.model.events import Accepted, Event
 from orderengine.model.order import Priority
 
@@ -21,13 +21,15 @@ _URGENCY = (Priority.URGENT, Priority.NORMAL, Priority.BULK)
 class _Entry:
     """Hold all that is kept of one order."""
 
-    __slots__ = ("fence", "leased_until_ns", "log", "order", "signed")
+    __slots__ = ("fence", "leased_until_ns", "log", "order", "signed", "takeovers")
 
     def __init__(self, accepted: Accepted) -> None:
         self.order = accepted.order
         self.log: list[Event] = [accepted]
         self.fence = 0
         self.leased_until_ns = 0
+        """0 where the lease was given back, or never taken."""
+        self.takeovers = 0
         self.signed: tuple[Signed, ...] = ()
 
 
@@ -88,15 +90,16 @@ class MemoryEventStore:
         log = self._entry(order_id).log
         return log[from_seq - 1 :] if from_seq > 1 else tuple(log)
 
-    async def claim(self, order_id: str, worker: str) -> int | None:
+    async def claim(self, order_id: str, worker: str) -> Lease | None:
         """Take the order's lease, or return None if it is held or the order ended."""
         del worker  # who it is shows in the log; the fence alone decides
         entry, now_ns = self._entry(order_id), self._clock.now_ns()
         if entry.log[-1].status.is_terminal or entry.leased_until_ns > now_ns:
             return None
         entry.fence += 1
+        entry.takeovers += entry.leased_until_ns > 0
         entry.leased_until_ns = self._until_ns()
-        return entry.fence
+        return Lease(entry.fence, entry.takeovers)
 
     def _until_ns(self) -> int:
         return 2**63 if self._lease_ns is None else self._clock.now_ns() + self._lease_ns

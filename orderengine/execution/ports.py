@@ -26,13 +26,16 @@ __all__ = [
     "IdempotencyKey",
     "Landed",
     "Lapsed",
+    "Lease",
     "OpenOrder",
     "Outcome",
+    "Position",
     "PriceFeed",
     "Reading",
     "Reverted",
     "Settlement",
     "Signed",
+    "StoredEvent",
     "SwapPlan",
     "Venue",
     "WorkQueue",
@@ -181,6 +184,36 @@ class OpenOrder(Struct, frozen=True, kw_only=True, gc=False):
     priority: Priority
 
 
+class Lease(Struct, frozen=True, gc=False):
+    """Hold the right to carry an order on."""
+
+    fence: int
+    """Every write of the holder carries it; a newer lease has a greater one."""
+    takeovers: int
+    """How often a lease of this order has run out under its holder, who then had died or hung."""
+
+
+class Position(Struct, frozen=True, gc=False):
+    """Say up to where the log of all orders was read. Only ``History`` makes and reads one."""
+
+    number: int
+    """Of the newest event that was told."""
+    missing: tuple[tuple[int, int], ...] = ()
+    """Lower numbers that were given out and not seen committed, each with the time in ms, on the
+    database's clock, from which it counts as given back."""
+
+
+class StoredEvent(Struct, frozen=True, gc=False):
+    """Hold one event as it lies in the log, with what is asked of it without decoding it."""
+
+    order_id: str
+    user: str
+    seq: int
+    type: str
+    body: str
+    """Canonical JSON: what a socket sends."""
+
+
 class EventStore(Protocol):
     """Keep the logs. The truth about an order is here and nowhere else."""
 
@@ -211,8 +244,8 @@ class EventStore(Protocol):
     async def events(self, order_id: str, from_seq: int = 1) -> Sequence[Event]:
         """Return the log from ``from_seq`` on, inclusive. Raises ``UnknownOrder``."""
 
-    async def claim(self, order_id: str, worker: str) -> int | None:
-        """Take the order's lease and return its fence, or None if it is held or the order ended."""
+    async def claim(self, order_id: str, worker: str) -> Lease | None:
+        """Take the order's lease, or return None if it is held or the order ended."""
 
     async def renew(self, fences: Mapping[str, int]) -> None:
         """Prolong leases, all at once; one that is not held under its fence is left alone."""
@@ -242,11 +275,24 @@ class History(Protocol):
             is_open: only open ones, or only ended ones; None for both.
         """
 
-    async def last(self) -> int:
-        """Return the number of the event that was stored last, 0 if there is none."""
+    async def logs(self, order_ids: Sequence[str]) -> Mapping[str, Sequence[Event]]:
+        """Return the logs of several orders; those that are not known are left out."""
 
-    async def since(self, number: int, limit: int) -> Sequence[tuple[int, Event]]:
-        """Return the events stored after one, with their numbers, in the order of storing."""
+    async def raw(self, order_id: str, from_seq: int = 1) -> Sequence[StoredEvent]:
+        """Return an order's log from ``from_seq`` on, as it is stored. Raises ``UnknownOrder``."""
+
+    async def position(self) -> Position:
+        """Return where the log of all orders ends now."""
+
+    async def since(self, position: Position, limit: int) -> tuple[Sequence[StoredEvent], Position]:
+        """Return what was stored after a position, and the position after that.
+
+        Each event is told once, and an order's events in the order of ``seq``; those of different
+        orders may change places where they were written at the same time.
+        """
+
+    async def due(self, before_ns: int, limit: int) -> Sequence[tuple[int, str]]:
+        """Return deadlines before an instant, with the ids of the open orders, the first first."""
 
 
 class WorkQueue(Protocol):

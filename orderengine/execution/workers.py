@@ -9,7 +9,7 @@ import anyio
 
 from orderengine.errors import LeaseLost, Unavailable, UnknownOrder
 from orderengine.execution.executor import Executor
-from orderengine.execution.ports import EventStore, WorkQueue
+from orderengine.execution.ports import EventStore, Lease, WorkQueue
 
 __all__ = ["Workers"]
 
@@ -32,9 +32,9 @@ class Workers:
             and the worker goes on. None lets such an error end the workers, which is right in a
             study: it is a mistake in the user's own function, and must not be buried under
             thousands of failed orders.
-        claims_max: an order that was claimed more often is given up, so that one that kills every
-            process that takes it does not go on for ever. Claims after a release count too: leave
-            it well above what restarts need.
+        takeovers_max: an order whose lease ran out more often under its holders is given up, so
+            that one that kills every process that takes it does not go on for ever. A lease that
+            was given back, as in a restart, does not count.
     """
 
     def __init__(  # noqa: PLR0913  (what a study leaves out, a service needs)
@@ -47,7 +47,7 @@ class Workers:
         name: str = "worker",
         renew_s: float | None = None,
         on_error: Callable[[str, Exception], None] | None = None,
-        claims_max: int | None = None,
+        takeovers_max: int | None = None,
     ) -> None:
         self._queue = queue
         self._store = store
@@ -56,7 +56,7 @@ class Workers:
         self._name = name
         self._renew_s = renew_s
         self._on_error = on_error
-        self._claims_max = claims_max
+        self._takeovers_max = takeovers_max
         self._leases: dict[str, tuple[str, int]] = {}
         """The order and the fence that a worker holds; two workers may be woken for one order."""
         self._scope: anyio.CancelScope | None = None
@@ -95,11 +95,12 @@ class Workers:
             try:
                 # One that another worker took over goes on there, and one may be gone.
                 with suppress(LeaseLost, UnknownOrder):
-                    fence = await self._store.claim(order_id, worker)
-                    if fence is not None:  # else another worker has it, or it has ended
+                    lease = await self._store.claim(order_id, worker)
+                    if lease is not None:  # else another worker has it, or it has ended
+                        fence = lease.fence
                         if self._renew_s is not None:
                             self._leases[worker] = (order_id, fence)
-                        if not (self._is_hopeless(fence) and await self._gave_up(order_id, fence)):
+                        if not (self._is_hopeless(lease) and await self._gave_up(order_id, fence)):
                             await self._executor.execute(order_id, worker, fence)
                         fence = None  # the lease of an order that has ended is over
             except Unavailable:
@@ -119,8 +120,8 @@ class Workers:
                 await anyio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _PAUSE_S_MAX)
 
-    def _is_hopeless(self, fence: int) -> bool:
-        return self._claims_max is not None and fence > self._claims_max
+    def _is_hopeless(self, lease: Lease) -> bool:
+        return self._takeovers_max is not None and lease.takeovers > self._takeovers_max
 
     async def _gave_up(self, order_id: str, fence: int) -> bool:
         """End the order, or return False: its transaction is out and must be settled."""

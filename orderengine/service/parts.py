@@ -33,13 +33,13 @@ from orderengine.service.live import LiveMarket
 from orderengine.service.redis_queue import RedisQueue
 from orderengine.service.settings import Settings
 from orderengine.service.streams import Streams
-from orderengine.storage.sqlite_store import SqliteEventStore
+from orderengine.storage.sqlite.store import SqliteEventStore
 
 __all__ = ["Service", "open_service"]
 
 LEASE_NS = 3_000_000_000
 _RENEW_S = 1.0
-_CLAIMS_MAX = 10
+_TAKEOVERS_MAX = 10
 _GRACE_S = 5.0
 """How long orders at hand may go on when the process is told to stop; then they are handed back."""
 _QUEUE_MAX = 100_000
@@ -207,7 +207,7 @@ def _workers(service: Service, queue: MemoryQueue) -> Workers:
         count=service.settings.worker_concurrency,
         name=f"{socket.gethostname()}-{os.getpid()}",
         renew_s=_RENEW_S,
-        claims_max=_CLAIMS_MAX,
+        takeovers_max=_TAKEOVERS_MAX,
         on_error=_report,
     )
 

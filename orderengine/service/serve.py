@@ -17,7 +17,7 @@ from orderengine.service.app import create_app
 from orderengine.service.parts import Service, open_service
 from orderengine.service.redis_queue import RedisQueue
 from orderengine.service.settings import Settings
-from orderengine.storage.sqlite_store import SqliteEventStore
+from orderengine.storage.sqlite.store import SqliteEventStore
 
 __all__ = ["serve", "work"]
 

@@ -1,1 +1,1 @@
-"""Stores that outlive the process: orders, events, leases and keys on SQL."""
+"""Databases that outlive the process: orders, events, leases, keys, and what operators decide."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import anyio
 
-from orderengine.storage.sqlite_store import SqliteEventStore
+from orderengine.storage.sqlite.store import SqliteEventStore
 from tests.execution.store_contract import accepted, cancelled, claimed, key
 
 ORDERS = 200

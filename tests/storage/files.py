@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 
-from orderengine.storage.sqlite_store import SqliteEventStore
+from orderengine.storage.sqlite.store import SqliteEventStore
 
 StoreTest = Callable[[SqliteEventStore], Awaitable[None]]
 

@@ -18,8 +18,8 @@ from orderengine.errors import (
     Unavailable,
     UnknownOrder,
 )
-from orderengine.storage import group_commit
-from orderengine.storage.sqlite_store import SqliteEventStore
+from orderengine.storage.sqlite import group_commit
+from orderengine.storage.sqlite.store import SqliteEventStore
 from tests.execution.store_contract import accepted, cancelled, claimed, submitted
 from tests.storage.files import run_in_file
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from orderengine.errors import InvalidData, Unavailable
-from orderengine.storage import migrations
-from orderengine.storage.sqlite_store import SqliteEventStore
+from orderengine.storage.sqlite import migrations
+from orderengine.storage.sqlite.store import SqliteEventStore
 from tests.execution.store_contract import accepted
 from tests.storage.files import run_in_file
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from orderengine.market.draws import Draws
-from orderengine.storage.sqlite_store import SqliteEventStore
+from orderengine.storage.sqlite.store import SqliteEventStore
 from tests.execution.store_contract import accepted
 from tests.storage.children import ORDERS, REQUESTS, start
 from tests.storage.files import run_in_file

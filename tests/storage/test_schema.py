@@ -8,8 +8,8 @@ import time
 import pytest
 
 from orderengine.errors import InvariantViolated
-from orderengine.storage import queries
-from orderengine.storage.sqlite_store import SqliteEventStore
+from orderengine.storage.sqlite import queries
+from orderengine.storage.sqlite.store import SqliteEventStore
 from tests.execution.store_contract import accepted, cancelled, claimed, key, submitted
 from tests.storage.files import run_in_file
 

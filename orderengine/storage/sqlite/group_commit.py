@@ -28,7 +28,7 @@ import anyio
 from anyio import to_thread
 
 from orderengine.errors import InvariantViolated, OrderEngineError, Unavailable
-from orderengine.storage.connections import execute_when_free
+from orderengine.storage.sqlite.connections import execute_when_free
 
 __all__ = ["GroupCommit"]
 

@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Mapping
 
 from orderengine.errors import DuplicateOrder, KeyReused, LeaseLost, SequenceConflict, UnknownOrder
-from orderengine.execution.ports import IdempotencyKey, Signed
+from orderengine.execution.ports import IdempotencyKey, Lease, Signed
 from orderengine.model.events import Accepted, Event
 from orderengine.model.order import Priority
 
@@ -29,12 +29,13 @@ _INSERT_EVENT = "INSERT INTO events (order_id, seq, type, body) VALUES (?, ?, ?,
 _INSERT_SIGNED = "INSERT INTO signed_transactions VALUES (?, ?, ?, ?, ?, ?)"
 _INSERT_KEY = "INSERT INTO idempotency_keys VALUES (?, ?, ?, ?)"
 _ADVANCE = "UPDATE orders SET seq = ?, status = ? WHERE order_id = ?"
-_END = "UPDATE orders SET seq = ?, status = ?, is_open = 0 WHERE order_id = ?"
+_END = "UPDATE orders SET seq = ?, status = ?, is_open = 0, ended_at_ns = ? WHERE order_id = ?"
 _STANDING = "SELECT seq, fence, is_open FROM orders WHERE order_id = ?"
 _CLAIM = """
-    UPDATE orders SET fence = fence + 1, lease_until_ms = (SELECT ms FROM clock) + ?
+    UPDATE orders SET fence = fence + 1, lease_until_ms = (SELECT ms FROM clock) + ?,
+        takeovers = takeovers + (lease_until_ms > 0)
     WHERE order_id = ? AND is_open = 1 AND lease_until_ms <= (SELECT ms FROM clock)
-    RETURNING fence"""
+    RETURNING fence, takeovers"""
 _RENEW = """
     UPDATE orders SET lease_until_ms = (SELECT ms FROM clock) + ?
     WHERE order_id = ? AND fence = ? AND is_open = 1 AND lease_until_ms > 0"""
@@ -91,10 +92,12 @@ def append(
         raise SequenceConflict(order_id, seq - 1, last_seq)
     ends = event.status.is_terminal
     db.execute(_INSERT_EVENT, (order_id, seq, _tag_of(event), body))
-    db.execute(_END if ends else _ADVANCE, (seq, event.status.value, order_id))
-    if ends:
+    if not ends:
+        db.execute(_ADVANCE, (seq, event.status.value, order_id))
+    else:
+        db.execute(_END, (seq, event.status.value, event.at_ns, order_id))
         db.execute("DELETE FROM signed_transactions WHERE order_id = ?", (order_id,))
-    elif signed is not None:
+    if signed is not None and not ends:
         _insert_signed(db, order_id, signed)
 
 
@@ -104,11 +107,11 @@ def _insert_signed(db: sqlite3.Connection, order_id: str, signed: Signed) -> Non
     db.execute(_INSERT_SIGNED, (order_id, signed.signature, number, payload, height, fee))
 
 
-def claim(db: sqlite3.Connection, order_id: str, lease_ms: int) -> int | None:
+def claim(db: sqlite3.Connection, order_id: str, lease_ms: int) -> Lease | None:
     """Raise the fence and start a lease, unless one holds or the order has ended."""
     # All rows are fetched: a statement that is left half read would keep the commit waiting.
-    for (fence,) in db.execute(_CLAIM, (lease_ms, order_id)).fetchall():
-        return int(fence)
+    for fence, takeovers in db.execute(_CLAIM, (lease_ms, order_id)).fetchall():
+        return Lease(fence, takeovers)
     if db.execute(_STANDING, (order_id,)).fetchone() is None:
         raise UnknownOrder(order_id)
     return None

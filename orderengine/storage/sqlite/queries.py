@@ -12,17 +12,32 @@ from collections.abc import Sequence
 from typing import Any
 
 from orderengine.errors import Unavailable, UnknownOrder
-from orderengine.execution.ports import OpenOrder, Signed
+from orderengine.execution.ports import OpenOrder, Signed, StoredEvent
 from orderengine.model.events import Event
 from orderengine.model.wire import decode_event
-from orderengine.storage.statements import URGENCY
+from orderengine.storage.sqlite.statements import URGENCY
 
-__all__ = ["claimable", "execution", "last", "log", "orders", "signed", "since"]
+__all__ = [
+    "PRIORITY_OF",
+    "claimable",
+    "due",
+    "execution",
+    "known_log",
+    "last",
+    "log",
+    "orders",
+    "raw_log",
+    "rows",
+    "signed",
+    "since",
+]
 
 _I64_MAX = 2**63 - 1
-_PRIORITY_OF = {urgency: priority for priority, urgency in URGENCY.items()}
+PRIORITY_OF = {urgency: priority for priority, urgency in URGENCY.items()}
 
-_LOG = "SELECT body FROM events WHERE order_id = ? AND seq >= ? ORDER BY seq"
+_LOG = """
+    SELECT order_id, user, e.seq, type, body FROM events e JOIN orders USING (order_id)
+    WHERE order_id = ? AND e.seq >= ? ORDER BY e.seq"""
 _KNOWN = "SELECT 1 FROM orders WHERE order_id = ?"
 _SIGNED = """
     SELECT attempt, payload, last_valid_height, network_fee FROM signed_transactions
@@ -32,7 +47,12 @@ _CLAIMABLE = """
     WHERE is_open = 1 AND lease_until_ms <= (SELECT ms FROM clock)
     ORDER BY priority, number LIMIT ?"""
 _LAST = "SELECT number FROM events ORDER BY number DESC LIMIT 1"
-_SINCE = "SELECT number, body FROM events WHERE number > ? ORDER BY number LIMIT ?"
+_SINCE = """
+    SELECT e.number, order_id, user, e.seq, type, body FROM events e JOIN orders USING (order_id)
+    WHERE e.number > ? ORDER BY e.number LIMIT ?"""
+_DUE = """
+    SELECT deadline_ns, order_id FROM orders INDEXED BY orders_due
+    WHERE is_open = 1 AND deadline_ns IS NOT NULL AND deadline_ns < ? ORDER BY deadline_ns LIMIT ?"""
 _EXECUTION = "SELECT body FROM chain WHERE signature = ?"
 _ORDERS = {
     None: """
@@ -47,7 +67,8 @@ _ORDERS = {
 }
 
 
-def _rows(db: sqlite3.Connection, query: str, *values: object) -> list[Any]:
+def rows(db: sqlite3.Connection, query: str, *values: object) -> list[Any]:
+    """Return all rows of a query. Raises ``Unavailable``."""
     try:
         return db.execute(query, values).fetchall()
     except sqlite3.OperationalError as error:
@@ -61,15 +82,25 @@ def _within(number: int) -> int:
 
 def log(db: sqlite3.Connection, order_id: str, from_seq: int) -> Sequence[Event]:
     """Return an order's log from ``from_seq`` on. Raises ``UnknownOrder``."""
-    rows = _rows(db, _LOG, order_id, _within(from_seq))
-    if not rows and not _rows(db, _KNOWN, order_id):
+    return tuple(decode_event(stored.body) for stored in raw_log(db, order_id, from_seq))
+
+
+def known_log(db: sqlite3.Connection, order_id: str) -> Sequence[Event]:
+    """Return an order's log; an empty one if the order is not known."""
+    return tuple(decode_event(body) for *_, body in rows(db, _LOG, order_id, 1))
+
+
+def raw_log(db: sqlite3.Connection, order_id: str, from_seq: int) -> Sequence[StoredEvent]:
+    """Return an order's log as it is stored. Raises ``UnknownOrder``."""
+    found = rows(db, _LOG, order_id, _within(from_seq))
+    if not found and not rows(db, _KNOWN, order_id):
         raise UnknownOrder(order_id)
-    return tuple(decode_event(body) for (body,) in rows)
+    return [StoredEvent(*row) for row in found]
 
 
 def signed(db: sqlite3.Connection, order_id: str, signature: str) -> Signed:
     """Return a stored transaction. Raises ``UnknownOrder``."""
-    for attempt, payload, height, fee in _rows(db, _SIGNED, order_id, signature):
+    for attempt, payload, height, fee in rows(db, _SIGNED, order_id, signature):
         return Signed(
             order_id=order_id,
             attempt=attempt,
@@ -86,8 +117,8 @@ def claimable(db: sqlite3.Connection, limit: int) -> Sequence[OpenOrder]:
 
     Looks at those that are held in between: some 60 µs a thousand.
     """
-    rows = _rows(db, _CLAIMABLE, _within(limit))
-    return [OpenOrder(order_id=found, priority=_PRIORITY_OF[level]) for found, level in rows]
+    found = rows(db, _CLAIMABLE, _within(limit))
+    return [OpenOrder(order_id=order_id, priority=PRIORITY_OF[level]) for order_id, level in found]
 
 
 def orders(
@@ -95,24 +126,29 @@ def orders(
 ) -> Sequence[tuple[int, str]]:
     """Return numbers and ids of a user's orders, the newest first."""
     below = _I64_MAX if before is None else _within(before)
-    return _rows(db, _ORDERS[is_open], user, below, _within(limit))
+    return rows(db, _ORDERS[is_open], user, below, _within(limit))
 
 
 def last(db: sqlite3.Connection) -> int:
     """Return the number of the event that was stored last, 0 if there is none."""
-    for (number,) in _rows(db, _LAST):
+    for (number,) in rows(db, _LAST):
         return int(number)
     return 0
 
 
-def since(db: sqlite3.Connection, number: int, limit: int) -> Sequence[tuple[int, Event]]:
-    """Return the events stored after one, with their numbers."""
-    rows = _rows(db, _SINCE, _within(number), _within(limit))
-    return [(stored, decode_event(body)) for stored, body in rows]
+def since(db: sqlite3.Connection, number: int, limit: int) -> tuple[int, Sequence[StoredEvent]]:
+    """Return the events stored after one, and the number of the last of them."""
+    found = rows(db, _SINCE, _within(number), _within(limit))
+    return found[-1][0] if found else number, [StoredEvent(*row) for _, *row in found]
+
+
+def due(db: sqlite3.Connection, before_ns: int, limit: int) -> Sequence[tuple[int, str]]:
+    """Return deadlines before an instant, with the ids of the open orders."""
+    return rows(db, _DUE, _within(before_ns), _within(limit))
 
 
 def execution(db: sqlite3.Connection, signature: str) -> bytes | None:
     """Return what the simulated chain did with a signature, or None if it did nothing."""
-    for (body,) in _rows(db, _EXECUTION, signature):
+    for (body,) in rows(db, _EXECUTION, signature):
         return bytes(body)
     return None

@@ -20,7 +20,7 @@ _APPLICATION_ID = 0x4F524445  # "ORDE"
 
 
 def _scripts() -> list[str]:
-    schema = (files("orderengine.storage") / "schema").iterdir()
+    schema = (files("orderengine.storage.sqlite") / "schema").iterdir()
     named = {entry.name: entry for entry in schema if entry.name.endswith(".sql")}
     return [named[name].read_text("utf-8") for name in sorted(named)]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from orderengine.errors import InvalidData, Unavailable
-from orderengine.storage.migrations import migrate
+from orderengine.storage.sqlite.migrations import migrate
 
 __all__ = ["Synchronous", "execute_when_free", "open_reader", "open_writer"]
 

@@ -1,0 +1,1 @@
+"""Keep all in one SQLite file, for one machine."""
