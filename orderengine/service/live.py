@@ -11,7 +11,6 @@ sent again, after a crash or by a worker that took the order over, is told the f
 from __future__ import annotations
 
 import json
-from typing import Protocol
 
 import msgspec
 from msgspec import Struct
@@ -35,10 +34,11 @@ from orderengine.market.prices import Gbm
 from orderengine.market.world import World
 from orderengine.model.canonical import writer_of
 from orderengine.settlement.simulated import SimulatedSettlement
+from orderengine.storage.database import ChainRecord
 from orderengine.storage.snapshots import read_snapshot
 from orderengine.venues.simulated import SimulatedPrices, simulated_terms, simulated_venues
 
-__all__ = ["ChainRecord", "LiveMarket", "RecordedSettlement"]
+__all__ = ["LiveMarket", "RecordedSettlement"]
 
 _GENESIS_NS = 1_767_225_600_000_000_000
 """2026-01-01T00:00:00Z, the instant of slot 0 of every live world."""
@@ -56,16 +56,6 @@ def _encode(outcome: Outcome) -> bytes:
 def _decode(body: bytes) -> Outcome:
     found: Outcome = msgspec.convert(json.loads(body), Outcome)
     return found
-
-
-class ChainRecord(Protocol):
-    """Keep what became of transactions, for all processes, durably."""
-
-    async def execution(self, signature: str) -> bytes | None:
-        """Return what was recorded, or None."""
-
-    async def record_execution(self, signature: str, order_id: str, body: bytes) -> bytes:
-        """Record what became of a transaction, unless that stands already; return what stands."""
 
 
 class RecordedSettlement:

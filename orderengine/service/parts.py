@@ -28,12 +28,13 @@ from orderengine.model.order import Order, Priority
 from orderengine.routing.choose import ROUTERS
 from orderengine.routing.strategies import STRATEGIES
 from orderengine.service.clock import WallClock
-from orderengine.service.job_consumer import JobConsumer
 from orderengine.service.live import LiveMarket
-from orderengine.service.redis_queue import RedisQueue
+from orderengine.service.queue.job_consumer import JobConsumer
+from orderengine.service.queue.redis_queue import RedisQueue
 from orderengine.service.settings import Settings
 from orderengine.service.streams import Streams
-from orderengine.storage.sqlite.store import SqliteEventStore
+from orderengine.storage.database import Database, OrderStore
+from orderengine.storage.opening import open_database
 
 __all__ = ["Service", "open_service"]
 
@@ -68,7 +69,8 @@ class Service(Struct, frozen=True):
 
     settings: Settings
     clock: WallClock
-    store: SqliteEventStore
+    database: Database
+    store: OrderStore
     journal: Journal
     engine: Engine
     market: LiveMarket
@@ -111,7 +113,7 @@ class Service(Struct, frozen=True):
         profile, seed = self.settings.sim_profile, self.settings.sim_seed
         market = f"simulated market ({profile}, seed {seed}{pools})"
         routed = f"router {self.settings.router}"
-        return f"{queue}, store {self.settings.database_path}, {market}, {routed}, {works}"
+        return f"{queue}, store {self.database.description}, {market}, {routed}, {works}"
 
 
 @asynccontextmanager
@@ -122,7 +124,8 @@ async def open_service(settings: Settings, *, works: bool) -> AsyncIterator[Serv
         settings: what the operator decided.
         works: whether this process executes orders.
     """
-    async with SqliteEventStore(settings.database_path, lease_ns=LEASE_NS) as store:
+    async with open_database(settings.database_url, lease_ns=LEASE_NS) as database:
+        store = database.orders
         clock = WallClock()
         market = LiveMarket.open(
             settings.market,
@@ -144,7 +147,7 @@ async def open_service(settings: Settings, *, works: bool) -> AsyncIterator[Serv
             clock=clock, journal=journal, queue=queue, prices=market.prices, deadlines=deadlines
         )
         service = Service(
-            settings, clock, store, journal, engine, market, streams, redis, works, []
+            settings, clock, database, store, journal, engine, market, streams, redis, works, []
         )
         for found in await store.claimable(_QUEUE_MAX):
             deadlines.watch((await journal.load(found.order_id)).order)

@@ -13,11 +13,11 @@ import anyio
 import uvicorn
 
 from orderengine.errors import InvalidData
-from orderengine.service.app import create_app
 from orderengine.service.parts import Service, open_service
-from orderengine.service.redis_queue import RedisQueue
+from orderengine.service.queue.redis_queue import RedisQueue
 from orderengine.service.settings import Settings
-from orderengine.storage.sqlite.store import SqliteEventStore
+from orderengine.service.web.app import create_app
+from orderengine.storage.opening import open_database
 
 __all__ = ["serve", "work"]
 
@@ -95,8 +95,8 @@ async def _require_usable(settings: Settings) -> None:
     Raises:
         InvalidData, Unavailable: the file is not ours, or cannot be opened.
     """
-    async with SqliteEventStore(settings.database_path) as store:
-        await store.last()
+    async with open_database(settings.database_url):
+        pass
     if settings.redis_url:
         try:
             RedisQueue(settings.redis_url)

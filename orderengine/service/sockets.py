@@ -20,9 +20,9 @@ from litestar.exceptions import WebSocketDisconnect
 from orderengine.errors import OrderEngineError, UnknownOrder
 from orderengine.model.events import Event
 from orderengine.model.wire import encode
-from orderengine.service.guard import is_own_page
 from orderengine.service.parts import Service
-from orderengine.service.problems import problem_body
+from orderengine.service.web.guard import is_own_page
+from orderengine.service.web.problems import problem_body
 
 __all__ = ["all_orders", "one_order"]
 

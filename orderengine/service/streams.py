@@ -10,7 +10,7 @@ a bounded buffer. A watcher that does not keep up is dropped: it reads what it m
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -18,8 +18,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from orderengine.errors import Unavailable
 from orderengine.execution.journal import Journal
-from orderengine.execution.ports import History
+from orderengine.execution.ports import History, Position, StoredEvent
 from orderengine.model.events import Event
+from orderengine.model.wire import decode_event
 
 __all__ = ["Streams"]
 
@@ -29,6 +30,10 @@ _BATCH = 1_000
 _BUFFER = 10_000
 """Events that a watcher may be behind."""
 _log = logging.getLogger(__name__)
+
+
+def _event(stored: StoredEvent) -> Event:
+    return decode_event(stored.body)
 
 
 class Streams:
@@ -52,18 +57,18 @@ class Streams:
 
     async def run(self) -> None:
         """Follow the log, until cancelled."""
-        last: int | None = None
+        last: Position | None = None
         while True:
             self._news = anyio.Event()
+            found: Sequence[StoredEvent]
             try:
                 if last is None:
-                    last = await self._history.last()
-                found = await self._history.since(last, _BATCH)
+                    last = await self._history.position()
+                found, last = await self._history.since(last, _BATCH)
             except Unavailable as error:
                 _log.warning("the log cannot be read now: %s", error)
                 found = ()
-            for number, event in found:
-                last = number
+            for event in map(_event, found):
                 self._journal.nudge(event.order_id)
                 self._hand_out(event)
             if len(found) < _BATCH:

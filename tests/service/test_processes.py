@@ -21,7 +21,7 @@ from websockets.sync.client import connect
 from orderengine.model.events import Claimed, Confirmed, Event, Submitted
 from orderengine.model.order import Priority
 from orderengine.model.wire import decode_event
-from orderengine.service.redis_queue import lane_name
+from orderengine.service.queue.redis_queue import lane_name
 from tests.servers import RedisServer
 from tests.service.serving import Process, Serving, serving, working
 from tests.service.test_app import log_of, submit

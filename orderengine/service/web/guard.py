@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import anyio
 
-from orderengine.service.problems import problem_body
+from orderengine.service.web.problems import problem_body
 
 __all__ = ["BODY_BYTES_MAX", "DEPTH_MAX", "BodyGuard", "is_own_page", "is_too_deep"]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderengine.service.guard import DEPTH_MAX, is_too_deep
+from orderengine.service.web.guard import DEPTH_MAX, is_too_deep
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

@@ -17,9 +17,9 @@ from orderengine.execution.queue import MemoryQueue
 from orderengine.execution.reconciler import Reconciler
 from orderengine.execution.workers import Workers
 from orderengine.model.order import Priority
-from orderengine.service.job_consumer import JobConsumer, LaneQueue
-from orderengine.service.redis_link import CLIENT_NAME, RedisLink
-from orderengine.service.redis_queue import RedisQueue, lane_name
+from orderengine.service.queue.job_consumer import JobConsumer, LaneQueue
+from orderengine.service.queue.redis_link import CLIENT_NAME, RedisLink
+from orderengine.service.queue.redis_queue import RedisQueue, lane_name
 from tests.execution.fakes import MS, ORDER, PRICE_X64, Cluster, Desk, Script, ScriptedVenue
 from tests.servers import RedisServer
 

@@ -1,0 +1,1 @@
+"""Wake workers in other processes through Redis, and live without it."""

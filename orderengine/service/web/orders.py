@@ -1,0 +1,157 @@
+"""Answer requests about orders: accept, list, look at, cancel; and quote what one would get."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import uuid4
+
+from litestar import Response, delete, get, post
+from litestar.openapi.spec import Example
+from litestar.params import Body, Parameter
+
+from orderengine.errors import InvalidRequest, UnknownOrder
+from orderengine.execution.ports import IdempotencyKey
+from orderengine.model.lifecycle import OrderState, fold
+from orderengine.service.parts import Service
+from orderengine.service.web.requests import AnyRequest, service_of, strict_body
+from orderengine.service.web.views import (
+    ExecuteRequest,
+    QuoteRequest,
+    order_view,
+    quote_view,
+    request_sha256,
+)
+
+__all__ = ["ORDERS"]
+
+USER = "user"
+"""Everybody, until there are API keys."""
+
+_PAGE_MAX = 500
+_SWAP = {"sell": "SOL", "buy": "USDC", "amount": "1500000000"}
+
+OrderId = Annotated[
+    str,
+    Parameter(
+        description="as POST /execute returned it",
+        examples=[Example(value="0190a6d2c4f17c3e8a5b6d7e8f901234")],
+    ),
+]
+
+
+def _accepted(state: OrderState) -> dict[str, Any]:
+    return {"order_id": state.order_id, "status": state.status.value, "seq": state.seq}
+
+
+@post(
+    "/execute",
+    status_code=202,
+    summary="Accept an order",
+    description="Once this answers 202 the order is stored and will end exactly once.",
+)
+async def execute(
+    request: AnyRequest,
+    data: Annotated[
+        ExecuteRequest,
+        Body(examples=[Example(summary="Sell 1.5 SOL", value=_SWAP | {"slippage_bps": 50})]),
+    ],
+    idempotency_key: Annotated[
+        str | None,
+        Parameter(
+            header="Idempotency-Key",
+            description="the same key with the same body makes one order, however often it is sent",
+            min_length=1,
+            max_length=255,
+        ),
+    ] = None,
+) -> dict[str, Any]:
+    """Accept an order."""
+    data = await strict_body(request, ExecuteRequest)
+    order = data.to_order(uuid4().hex, USER)
+    key = None
+    if idempotency_key is not None:
+        key = IdempotencyKey(user=USER, key=idempotency_key, request_sha256=request_sha256(data))
+    return _accepted(await service_of(request).engine.submit(order, key))
+
+
+@get("/orders", summary="List your orders, the newest first")
+async def list_orders(
+    request: AnyRequest,
+    before: Annotated[
+        int | None, Parameter(description="`before` of the page before", ge=1, le=2**62)
+    ] = None,
+    limit: Annotated[int, Parameter(ge=1, le=_PAGE_MAX)] = 50,
+    only: Annotated[
+        str | None, Parameter(query="state", description="`open` or `ended`; both if left out")
+    ] = None,
+) -> dict[str, Any]:
+    """Return a page of orders, and what to ask for next."""
+    if only not in {None, "open", "ended"}:
+        raise InvalidRequest(f"state must be open or ended, was {only!r}")
+    service = service_of(request)
+    is_open = None if only is None else only == "open"
+    found = await service.store.orders(USER, before=before, limit=limit, is_open=is_open)
+    logs = await service.store.logs([order_id for _, order_id in found])
+    # One may have been pruned between the two questions.
+    views = [order_view(fold(logs[order_id])) for _, order_id in found if order_id in logs]
+    is_last = len(found) < limit
+    return {"orders": views, "before": None if is_last else found[-1][0]}
+
+
+async def _load(service: Service, order_id: str) -> OrderState:
+    state = await service.journal.load(order_id)
+    if state.order.user != USER:
+        raise UnknownOrder(order_id)
+    return state
+
+
+@get("/orders/{order_id:str}", summary="Look at an order")
+async def get_order(request: AnyRequest, order_id: OrderId) -> dict[str, Any]:
+    """Return an order as it stands now."""
+    return order_view(await _load(service_of(request), order_id))
+
+
+@get("/orders/{order_id:str}/events", summary="Read an order's log")
+async def get_events(
+    request: AnyRequest,
+    order_id: OrderId,
+    from_seq: Annotated[int, Parameter(description="inclusive", ge=1, le=10**9)] = 1,
+) -> Response[bytes]:
+    """Return the log from ``from_seq`` on, each event as it was streamed."""
+    service = service_of(request)
+    await _load(service, order_id)
+    events = await service.store.raw(order_id, from_seq)
+    body = '{"events":[' + ",".join(event.body for event in events) + "]}"
+    return Response(body.encode(), media_type="application/json")
+
+
+@delete("/orders/{order_id:str}", status_code=200, summary="Cancel an order")
+async def cancel_order(request: AnyRequest, order_id: OrderId) -> dict[str, Any]:
+    """Cancel the order, or note the wish if its transaction is out already."""
+    service = service_of(request)
+    await _load(service, order_id)
+    state = await service.engine.cancel(order_id)
+    return _accepted(state) | {"cancel_requested": state.cancel_requested}
+
+
+@post("/quote", status_code=200, summary="Ask what an order would get; nothing is executed")
+async def quote(
+    request: AnyRequest,
+    data: Annotated[
+        QuoteRequest,
+        Body(
+            examples=[
+                Example(summary="1.5 SOL", value=_SWAP),
+                Example(summary="Split over pools", value=_SWAP | {"strategy": "split"}),
+            ]
+        ),
+    ],
+) -> dict[str, Any]:
+    """Return the route that would be taken now, its proof if any, and what every venue said."""
+    data = await strict_body(request, QuoteRequest)
+    order = data.to_order(uuid4().hex)
+    return quote_view(await service_of(request).quote(order, data.strategy))
+
+
+ORDERS = (execute, list_orders, get_order, get_events, cancel_order, quote)
+"""The handlers."""

@@ -1,0 +1,31 @@
+"""Take from a request what handlers need."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import State
+
+from orderengine.errors import InvalidRequest
+from orderengine.service.parts import Service
+
+__all__ = ["AnyRequest", "service_of", "strict_body"]
+
+T = TypeVar("T")
+AnyRequest = Request[Any, Any, State]
+
+
+def service_of(request: AnyRequest) -> Service:
+    """Return the running service."""
+    service: Service = request.app.state.service
+    return service
+
+
+async def strict_body(request: AnyRequest, kind: type[T]) -> T:
+    """Return the body once more, types as written: the framework takes "5" for 5."""
+    try:
+        return msgspec.json.decode(await request.body(), type=kind)
+    except msgspec.MsgspecError as error:
+        raise InvalidRequest(str(error)) from None
