@@ -8,18 +8,20 @@ from orderengine.service.settings import SETTINGS
 
 PAGE = Path(__file__).parent / "service" / "settings.md"
 
-_HEAD = """# Settings of the service
-
-Written from `orderengine/service/settings.py` by `docs/make_settings.py`.
-All come from the environment, and `serve`, `work` and the operators' commands read the same.
-A wrong value stops the start with exit code 2: the variable is named with what was expected, and what it was is never shown, for it may be a secret.
-So does a variable that begins with `ORDERENGINE_` and that nothing reads: a limit that is misspelt limits nothing.
-
-With `ORDERENGINE_ENV=production` nothing is left to chance: `DATABASE_URL`, `REDIS_URL` and `ORDERENGINE_ORDER_MAX` must be set, keys are needed, rate limits cannot be 0, and simulated failures cannot be on.
-
-| variable | default | in production | must be | meaning |
-|---|---|---|---|---|
-"""
+_HEAD = (
+    "# Settings of the service\n\n"
+    "Written from `orderengine/service/settings.py` by `docs/make_settings.py`.\n"
+    "All come from the environment; `serve`, `work` and the operators' commands read the same.\n"
+    "A wrong value stops the start with exit code 2: the variable is named with what was expected,"
+    " and what it was is never shown, for it may be a secret.\n"
+    "So does a variable that begins with `ORDERENGINE_` and that nothing reads: a limit that is"
+    " misspelt limits nothing.\n\n"
+    "With `ORDERENGINE_ENV=production` nothing is left to chance: `DATABASE_URL`, `REDIS_URL` and"
+    " `ORDERENGINE_ORDER_MAX` must be set, keys are needed, rate limits cannot be 0, and simulated"
+    " failures cannot be on.\n\n"
+    "| variable | default | in production | must be | meaning |\n"
+    "|---|---|---|---|---|\n"
+)
 
 
 def page() -> str:
