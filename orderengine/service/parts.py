@@ -24,6 +24,7 @@ from orderengine.execution.ports import WorkQueue
 from orderengine.execution.queue import MemoryQueue
 from orderengine.execution.reconciler import Reconciler
 from orderengine.execution.workers import Workers
+from orderengine.model.events import Event
 from orderengine.model.order import Order, Priority
 from orderengine.routing.choose import ROUTERS
 from orderengine.routing.strategies import STRATEGIES
@@ -32,7 +33,9 @@ from orderengine.service.live import LiveMarket
 from orderengine.service.queue.job_consumer import JobConsumer
 from orderengine.service.queue.redis_queue import RedisQueue
 from orderengine.service.settings import Settings
-from orderengine.service.streams import Streams
+from orderengine.service.sockets.hub import SocketHub, SocketLimits
+from orderengine.service.sockets.live_log import LiveLog
+from orderengine.service.sockets.nudges import Nudges
 from orderengine.storage.database import Database, OrderStore
 from orderengine.storage.opening import open_database
 
@@ -74,7 +77,7 @@ class Service(Struct, frozen=True):
     journal: Journal
     engine: Engine
     market: LiveMarket
-    streams: Streams
+    sockets: SocketHub
     redis: RedisQueue | None
     works: bool
     failures: list[Exception]
@@ -135,8 +138,19 @@ async def open_service(settings: Settings, *, works: bool) -> AsyncIterator[Serv
             record=store,
         )
         journal = Journal(store, clock)
-        streams = Streams(store, journal)
-        journal.watch(streams.tell)
+        log = LiveLog(store, clock)
+        nudges = Nudges(settings.redis_url, log.tell) if settings.redis_url else None
+        if nudges is not None:
+            log.listen(nudges)
+        limits = SocketLimits(settings.sockets_max, settings.sockets_user_max)
+        sockets = SocketHub(log, limits=limits)
+
+        def tell(event: Event) -> None:
+            log.tell(event)
+            if nudges is not None:
+                nudges.tell(event)
+
+        journal.watch(tell)
         local = MemoryQueue(_QUEUE_MAX)
         redis = None
         queue: WorkQueue = local if works else _NoQueue()
@@ -147,16 +161,18 @@ async def open_service(settings: Settings, *, works: bool) -> AsyncIterator[Serv
             clock=clock, journal=journal, queue=queue, prices=market.prices, deadlines=deadlines
         )
         service = Service(
-            settings, clock, database, store, journal, engine, market, streams, redis, works, []
+            settings, clock, database, store, journal, engine, market, sockets, redis, works, []
         )
         for found in await store.claimable(_QUEUE_MAX):
             deadlines.watch((await journal.load(found.order_id)).order)
         async with anyio.create_task_group() as group:
             group.start_soon(_keep, service, market.run, clock)
-            group.start_soon(_keep, service, streams.run)
+            group.start_soon(_keep, service, sockets.run)
             group.start_soon(_keep, service, deadlines.run)
             if redis is not None:
                 group.start_soon(_keep, service, redis.run)
+            if nudges is not None:
+                group.start_soon(_keep, service, nudges.run)
             workers = _workers(service, local) if works else None
             if workers is not None:
                 group.start_soon(_keep, service, workers.run)

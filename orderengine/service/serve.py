@@ -16,8 +16,12 @@ from orderengine.errors import InvalidData
 from orderengine.service.parts import Service, open_service
 from orderengine.service.queue.redis_queue import RedisQueue
 from orderengine.service.settings import Settings
+from orderengine.service.sockets.protocol import socket_protocol
 from orderengine.service.web.app import create_app
 from orderengine.storage.opening import open_database
+
+if sys.platform != "win32":
+    import resource
 
 __all__ = ["serve", "work"]
 
@@ -54,6 +58,12 @@ class _Server(uvicorn.Server):
         shown = f"[{host}]" if ":" in host else host
         _say(f"listening on http://{shown}:{port}: {service.describe()}; docs at /docs")
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close all WebSockets while there is still a service behind them, then everything else."""
+        app: Any = self.config.app
+        await app.state.service.sockets.drain()
+        await super().shutdown(sockets)
+
 
 def _say(line: str) -> None:
     sys.stderr.write(f"orderengine: {line}\n")
@@ -67,6 +77,7 @@ def serve(settings: Settings) -> int:
         InvalidData: the port cannot be listened on.
     """
     _require_free(settings)
+    _raise_file_limit()
     anyio.run(_require_usable, settings)
     app = create_app(settings)
     config = uvicorn.Config(
@@ -79,14 +90,20 @@ def serve(settings: Settings) -> int:
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_CLOSE_S,
-        ws_max_size=65_536,
-        ws_per_message_deflate=False,  # events are short, and the CPU is what is scarce
+        ws=socket_protocol(lambda: app.state.service.sockets),
         lifespan="on",
     )
     server = _Server(config)
     server.run()
     service: Service | None = getattr(app.state, "service", None)
     return 0 if server.started and (service is None or not service.failures) else 1
+
+
+def _raise_file_limit() -> None:
+    """Take as many open files as the system grants: each WebSocket is one, and 1,024 is usual."""
+    if sys.platform != "win32":
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _require_usable(settings: Settings) -> None:

@@ -12,7 +12,6 @@ from litestar.exceptions import HTTPException
 from orderengine.errors import OrderEngineError
 from orderengine.service.parts import open_service
 from orderengine.service.settings import Settings
-from orderengine.service.sockets import all_orders, one_order
 from orderengine.service.web.docs import openapi_config, swagger_file
 from orderengine.service.web.guard import BodyGuard
 from orderengine.service.web.health import HEALTH
@@ -44,8 +43,6 @@ def create_app(settings: Settings) -> Litestar:
             *ORDERS,
             *HEALTH,
             openapi,
-            one_order,
-            all_orders,
             swagger_file,
         ],
         lifespan=[lifespan],
