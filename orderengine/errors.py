@@ -11,10 +11,12 @@ The first branch of the tree answers "may I retry?":
     │   ├── WrongPair          two tokens that a pool or a market does not swap
     │   ├── UnknownOrder       an order id that the store does not hold
     │   ├── DuplicateOrder     an order id that the store holds already
-    │   └── KeyReused          an idempotency key that came with another body before
+    │   ├── KeyReused          an idempotency key that came with another body before
+    │   └── OrderTooLarge      an order of more than the operator allows
     ├── Unavailable            yes: later, or elsewhere
     │   ├── QuoteTimeout       a venue did not answer in time
-    │   ├── QueueFull          the lane of this priority has no room
+    │   ├── QueueFull          the lane of this priority has no room, or the whole service
+    │   ├── TooManyOpenOrders  a user has as many open orders as one may have
     │   ├── SequenceConflict   somebody else wrote the order's next event: fold again
     │   └── LeaseLost          another worker holds the order now
     ├── Rejected               this try is over; another try may quote differently
@@ -47,10 +49,12 @@ __all__ = [
     "LeaseLost",
     "NoRoute",
     "OrderEngineError",
+    "OrderTooLarge",
     "QueueFull",
     "QuoteTimeout",
     "Rejected",
     "SequenceConflict",
+    "TooManyOpenOrders",
     "Unavailable",
     "UnknownOrder",
     "UnknownToken",
@@ -168,6 +172,18 @@ class KeyReused(InvalidRequest):
         super().__init__(f"the idempotency key {key!r} was used for another request before")
 
 
+class OrderTooLarge(InvalidRequest):
+    """Refuse an order of more base units than are allowed; ``limit`` is 0 for other tokens."""
+
+    code = "ORDER_TOO_LARGE"
+
+    def __init__(self, token: str, amount: int, limit: int) -> None:
+        self.token = token
+        self.amount = amount
+        self.limit = limit
+        super().__init__(f"an order may name at most {limit} base units of {token}, was {amount}")
+
+
 class Unavailable(OrderEngineError):
     """Say that the same request may succeed later."""
 
@@ -186,14 +202,28 @@ class QuoteTimeout(Unavailable):
 
 
 class QueueFull(Unavailable):
-    """Say that a lane of the work queue has no room; nothing was accepted."""
+    """Say that a lane of the work queue has no room, or all lanes; nothing was accepted.
+
+    ``lane`` is empty where it is the service that holds as many open orders as it may.
+    """
 
     code = "QUEUE_FULL"
 
     def __init__(self, lane: str, capacity: int) -> None:
         self.lane = lane
         self.capacity = capacity
-        super().__init__(f"the {lane} lane already holds {capacity} orders, its capacity")
+        where = f"the {lane} lane" if lane else "the service"
+        super().__init__(f"{where} already holds {capacity} orders, its capacity")
+
+
+class TooManyOpenOrders(Unavailable):
+    """Say that a user must wait until an order of theirs has ended; nothing was accepted."""
+
+    code = "TOO_MANY_OPEN_ORDERS"
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(f"a user may have {limit} open orders at once, and has them")
 
 
 class SequenceConflict(Unavailable):

@@ -19,7 +19,9 @@ __all__ = ["COMMANDS"]
 
 
 @click.command()
-@click.option("--host", metavar="H", help="Where to listen; loopback only. Also HOST.")
+@click.option(
+    "--host", metavar="H", help="Where to listen; beyond loopback keys are asked for. Also HOST."
+)
 @click.option("--port", metavar="P", help="Default 3000; 0 takes a free one. Also PORT.")
 def serve(host: str | None, port: str | None) -> None:
     """Accept orders over HTTP, execute them, and stream what happens over WebSockets.
@@ -27,20 +29,31 @@ def serve(host: str | None, port: str | None) -> None:
     Without any setting: a queue in memory, orders kept in orderengine.db, a simulated market.
     """
     require_extra("service", *SERVICE)
-    from orderengine.service.serve import serve as run  # noqa: PLC0415  (loads the extra)
+    from orderengine.service import preflight  # noqa: PLC0415  (only this command needs it)
     from orderengine.service.settings import Settings  # noqa: PLC0415
 
-    raise SystemExit(run(Settings.from_env(os.environ, HOST=host, PORT=port)))
+    settings = Settings.from_env(os.environ, HOST=host, PORT=port)
+    preflight.require_free_port(settings)
+    preflight.require_database(settings)
+
+    from orderengine.service.serve import serve as run  # noqa: PLC0415  (loads the extra)
+
+    raise SystemExit(run(settings))
 
 
 @click.command()
 def work() -> None:
     """Execute the orders that serving processes accept; settings as for serve."""
     require_extra("service", *SERVICE)
-    from orderengine.service.serve import work as run  # noqa: PLC0415  (loads the extra)
+    from orderengine.service import preflight  # noqa: PLC0415  (only this command needs it)
     from orderengine.service.settings import Settings  # noqa: PLC0415
 
-    raise SystemExit(run(Settings.from_env(os.environ)))
+    settings = Settings.from_env(os.environ)
+    preflight.require_database(settings)
+
+    from orderengine.service.serve import work as run  # noqa: PLC0415  (loads the extra)
+
+    raise SystemExit(run(settings))
 
 
 @click.command()

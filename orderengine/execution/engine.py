@@ -58,6 +58,10 @@ class Engine:
             await self._queue.put(order.priority, order.order_id)
         return state
 
+    async def answered(self, key: IdempotencyKey) -> OrderState | None:
+        """Return the order that a key made before, or None. Raises ``KeyReused``."""
+        return await self._journal.made_by(key)
+
     async def cancel(self, order_id: str) -> OrderState:
         """Cancel the order if no transaction of it is out, else note the request.
 

@@ -66,6 +66,11 @@ class Journal:
         self._publish(event)
         return state
 
+    async def made_by(self, key: IdempotencyKey) -> OrderState | None:
+        """Return the state of the order that a key made, or None. Raises ``KeyReused``."""
+        order_id = await self._store.made_by(key)
+        return None if order_id is None else await self.load(order_id)
+
     async def record(
         self,
         state: OrderState,

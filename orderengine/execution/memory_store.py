@@ -55,17 +55,24 @@ class MemoryEventStore:
     async def create(self, accepted: Accepted, key: IdempotencyKey | None = None) -> str:
         """Store a new order with its first event, or return the id that the key made before."""
         if key is not None:
-            made = self._keys.get((key.user, key.key))
-            if made is not None and made[0] != key.request_sha256:
-                raise KeyReused(key.key)
+            made = await self.made_by(key)
             if made is not None:
-                return made[1]
+                return made
         if accepted.order_id in self._entries:
             raise DuplicateOrder(accepted.order_id)
         self._entries[accepted.order_id] = _Entry(accepted)
         if key is not None:
             self._keys[key.user, key.key] = (key.request_sha256, accepted.order_id)
         return accepted.order_id
+
+    async def made_by(self, key: IdempotencyKey) -> str | None:
+        """Return the id of the order that a key made, or None. Raises ``KeyReused``."""
+        made = self._keys.get((key.user, key.key))
+        if made is None:
+            return None
+        if made[0] != key.request_sha256:
+            raise KeyReused(key.key)
+        return made[1]
 
     async def append(
         self, event: Event, *, fence: int | None = None, signed: Signed | None = None

@@ -227,6 +227,13 @@ class EventStore(Protocol):
             KeyReused: the key was used for another request.
         """
 
+    async def made_by(self, key: IdempotencyKey) -> str | None:
+        """Return the id of the order that a key made, or None if it made none.
+
+        Raises:
+            KeyReused: the key was used for another request.
+        """
+
     async def append(
         self, event: Event, *, fence: int | None = None, signed: Signed | None = None
     ) -> None:

@@ -105,6 +105,10 @@ class Service(Struct, frozen=True):
             self.inquiries[strategy] = inquiry
         return inquiry.choose(order, await inquiry.ask(order, 1))
 
+    async def keep(self, run: Callable[[], Awaitable[None]]) -> None:
+        """Run a part of the process for as long as it lives; if the part fails, both end."""
+        await _keep(self, run)
+
     def describe(self) -> str:
         """Return what this service stands on, in a few words."""
         queue = "Redis queue" if self.redis is not None else "queue in memory"

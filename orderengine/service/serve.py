@@ -18,7 +18,6 @@ from orderengine.service.queue.redis_queue import RedisQueue
 from orderengine.service.settings import Settings
 from orderengine.service.sockets.protocol import socket_protocol
 from orderengine.service.web.app import create_app
-from orderengine.storage.opening import open_database
 
 if sys.platform != "win32":
     import resource
@@ -73,12 +72,10 @@ def _say(line: str) -> None:
 def serve(settings: Settings) -> int:
     """Serve until told to stop (Ctrl-C, SIGTERM); return the exit code.
 
-    Raises:
-        InvalidData: the port cannot be listened on.
+    What ``preflight`` refuses is to be refused before. Raises ``InvalidData`` for a wrong queue.
     """
-    _require_free(settings)
+    _require_queue(settings)
     _raise_file_limit()
-    anyio.run(_require_usable, settings)
     app = create_app(settings)
     config = uvicorn.Config(
         app,
@@ -106,14 +103,8 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-async def _require_usable(settings: Settings) -> None:
-    """Refuse a store or a queue that cannot be opened, before anything depends on it.
-
-    Raises:
-        InvalidData, Unavailable: the file is not ours, or cannot be opened.
-    """
-    async with open_database(settings.database_url):
-        pass
+def _require_queue(settings: Settings) -> None:
+    """Refuse an address that the client of Redis cannot use, before anything depends on it."""
     if settings.redis_url:
         try:
             RedisQueue(settings.redis_url)
@@ -122,25 +113,9 @@ async def _require_usable(settings: Settings) -> None:
             raise InvalidData("REDIS_URL", "an address that cannot be used", expected) from None
 
 
-def _require_free(settings: Settings) -> None:
-    """Refuse a port that is taken before anything is opened; it says so in one line."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise InvalidData("PORT", f"{settings.port} ({reason})", "a free port") from None
-
-
 def work(settings: Settings) -> int:
-    """Execute orders until told to stop; return the exit code.
-
-    Raises:
-        InvalidData, Unavailable: the store or the queue cannot be opened.
-    """
-    anyio.run(_require_usable, settings)
+    """Execute orders until told to stop; return the exit code. Raises as ``serve`` does."""
+    _require_queue(settings)
     return anyio.run(_work, settings, backend_options={"use_uvloop": sys.platform != "win32"})
 
 

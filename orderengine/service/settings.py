@@ -362,8 +362,12 @@ def _refuse_open_doors(settings: Settings, given: Mapping[str, str]) -> None:
     for name in ("DATABASE_URL", "REDIS_URL", "ORDERENGINE_ORDER_MAX"):
         if name not in given:
             raise InvalidData(name, "nothing", "a value in production")
-    for name in ("ORDERENGINE_RATE_USER", "ORDERENGINE_RATE_ADDRESS"):
-        if given.get(name) == "0":
+    limits = {
+        "ORDERENGINE_RATE_USER": settings.rate_user,
+        "ORDERENGINE_RATE_ADDRESS": settings.rate_address,
+    }
+    for name, limit in limits.items():
+        if not limit:
             raise InvalidData(name, "no limit", "a limit in production")
     if settings.sim_fail_rate:
         raise InvalidData("ORDERENGINE_SIM_FAIL_RATE", "failures on purpose", "0 in production")

@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from orderengine.errors import InvalidRequest
 from orderengine.model.amounts import U64_MAX, parse_amount
 from orderengine.model.tokens import token
+from orderengine.service.access.credentials import is_secret
 
 __all__ = [
     "amounts",
@@ -32,7 +33,6 @@ __all__ = [
 T = TypeVar("T")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[?[0-9A-Fa-f:.]+\]?", re.ASCII)
 _AMOUNT = re.compile(r"([0-9.]{1,40}) ?([A-Za-z]{1,32})", re.ASCII)
-_SECRET = re.compile(r"oe_[A-Za-z0-9_-]{43}", re.ASCII)
 
 
 def integer(least: int, most: int) -> Callable[[str], int]:
@@ -131,7 +131,7 @@ def amounts(text: str) -> dict[str, int]:
 
 def secret_key(text: str) -> str:
     """Return an API key's secret: ``oe_`` and 43 characters, which are 256 bits."""
-    if _SECRET.fullmatch(text) is None:
+    if not is_secret(text):
         raise ValueError
     return text
 

@@ -69,7 +69,7 @@ def test_health_paths_are_routes() -> None:
     asked += re.findall(r"healthCheckPath: (\S+)", text("render.yaml"))
     asked += re.findall(r"http://[^/]+(/\S+?)\"", text("compose.yaml"))
     assert len(asked) == 4
-    routes = {route.path for route in create_app(Settings()).routes}
+    routes = {route.path for route in create_app(Settings()).app.routes}
     assert {path.partition("?")[0] for path in asked} <= routes
     assert {path.partition("?")[2] for path in asked} <= {"", "degraded=ok"}
     prometheus = yaml.safe_load(text("deploy/prometheus/prometheus.yml"))

@@ -8,10 +8,13 @@ from urllib.parse import unquote
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
-from orderengine.service.identity import Refusal, Scope
+from orderengine.service.access.identity import Refusal, Scope
 from orderengine.service.web.problems import problem_body
 
 __all__ = ["refusal_answer", "scope_of"]
+
+
+_ADDED = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
 def scope_of(request: Request, transport: asyncio.Transport) -> Scope:
@@ -42,6 +45,6 @@ def refusal_answer(conn: ServerProtocol, refusal: Refusal) -> Response:
     del answer.headers["Content-Type"], answer.headers["Content-Length"]
     answer.headers["Content-Type"] = "application/problem+json"
     answer.headers["Content-Length"] = str(len(answer.body))
-    if refusal.retry_after_s is not None:
-        answer.headers["Retry-After"] = str(refusal.retry_after_s)
+    for name, value in (*refusal.headers, *_ADDED):
+        answer.headers[name.decode()] = value.decode()
     return answer

@@ -20,13 +20,15 @@ import anyio.lowlevel
 from msgspec import Struct
 
 from orderengine.errors import OrderEngineError, UnknownOrder
-from orderengine.service.identity import Identify, Identity, Refusal, Scope, everybody
+from orderengine.service.access.identity import Identify, Identity, Refusal, Scope
 from orderengine.service.sockets.feed import Feed
 from orderengine.service.sockets.live_log import LiveLog
 from orderengine.service.sockets.protocol import EventSocket, Heartbeat
-from orderengine.service.web.guard import is_own_page
 
-__all__ = ["SocketHub", "SocketLimits"]
+__all__ = ["SOCKET_PATHS", "SocketHub", "SocketLimits"]
+
+SOCKET_PATHS = ("/ws", "/ws/{order_id}")
+"""What sockets can be opened on."""
 
 if sys.platform != "win32":
     import resource
@@ -40,8 +42,11 @@ _FILES_KEPT = 512
 _REVOKED = 4401
 _SEQ = re.compile(r"[0-9]{1,9}", re.ASCII)
 _ORDER_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
+_SOON = ((b"retry-after", b"1"),)
+_LATER = ((b"retry-after", b"5"),)
 _NO_ORDER = Refusal(404, "UNKNOWN_ORDER", "no such order")
-_STOPPING = Refusal(503, "SHUTTING_DOWN", "this process ends; ask again", 1)
+_STOPPING = Refusal(503, "SHUTTING_DOWN", "this process ends; ask again", _SOON)
+_STARTING = Refusal(503, "UNAVAILABLE", "this process begins; ask again", _SOON)
 _log = logging.getLogger(__name__)
 
 
@@ -57,9 +62,6 @@ class SocketHub:
 
     Args:
         log: what they read.
-        identify: says who it is that opens one.
-        is_welcome: whether a request of an ``Origin`` to a ``Host`` may come: no CORS check guards
-            a WebSocket.
         limits: how many may be open.
         heartbeat: how long silence is borne.
     """
@@ -67,9 +69,7 @@ class SocketHub:
     def __init__(
         self,
         log: LiveLog,
-        identify: Identify = everybody,
         *,
-        is_welcome: Callable[[str | None, str | None], bool] = is_own_page,
         limits: SocketLimits = SocketLimits(),  # noqa: B008  (frozen)
         heartbeat: Heartbeat = Heartbeat(),  # noqa: B008  (frozen)
     ) -> None:
@@ -79,8 +79,7 @@ class SocketHub:
         self.messages_sent = 0
         self.slow_readers = 0
         """How many were closed because they did not keep up."""
-        self._identify = identify
-        self._is_welcome = is_welcome
+        self._identify: Identify | None = None
         self._limits = limits
         self._total_max = min(limits.total, max(_files_max() - _FILES_KEPT, 1))
         self._sockets: dict[EventSocket, None] = {}
@@ -88,6 +87,10 @@ class SocketHub:
         self._of_key: dict[str, dict[EventSocket, None]] = {}
         self._is_draining = False
         self._went = anyio.Event()
+
+    def open(self, identify: Identify) -> None:
+        """Let sockets in from now on, whom ``identify`` knows: origins, keys, tickets and rates."""
+        self._identify = identify
 
     @property
     def count(self) -> int:
@@ -143,14 +146,14 @@ class SocketHub:
         if not socket.is_connecting:
             return  # it went before its turn came
         self._sockets[socket] = None
-        refusal: Refusal | None = Refusal(503, "UNAVAILABLE", "it took too long", 1)
+        refusal: Refusal | None = Refusal(503, "UNAVAILABLE", "it took too long", _SOON)
         with anyio.move_on_after(_GREET_S_MAX):
             try:
                 refusal = await self._admit(socket, scope)
             except UnknownOrder:
                 refusal = _NO_ORDER
             except OrderEngineError as error:
-                refusal = Refusal(503, error.code, str(error), 1)
+                refusal = Refusal(503, error.code, str(error), _SOON)
             except Exception as error:  # noqa: BLE001  (reported; the client is told that it is us)
                 _log.error("a socket could not be opened", exc_info=error)
                 said = "something went wrong on our side; it is in the log"
@@ -160,20 +163,19 @@ class SocketHub:
 
     async def _admit(self, socket: EventSocket, scope: Scope) -> Refusal | None:
         """Open the socket, or return why not."""
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         if self._is_draining:
             return _STOPPING
         if len(self._sockets) > self._total_max:
             said = f"{self._total_max} sockets are open, the limit"
-            return Refusal(503, "TOO_MANY_SOCKETS", said, 5)
-        if not self._is_welcome(headers.get(b"origin"), headers.get(b"host")):
-            return Refusal(403, "FOREIGN_ORIGIN", "only pages and hosts of this service")
+            return Refusal(503, "TOO_MANY_SOCKETS", said, _LATER)
+        if self._identify is None:
+            return _STARTING
         identity = await self._identify(scope)
         if isinstance(identity, Refusal):
             return identity
         if self.count_of(identity.user) >= self._limits.a_user:
             said = f"{self._limits.a_user} sockets of one user are open, the limit"
-            return Refusal(429, "TOO_MANY_SOCKETS", said, 5)
+            return Refusal(429, "TOO_MANY_SOCKETS", said, _LATER)
         if not socket.is_connecting:
             return None  # it has gone meanwhile
         self._seat(socket, identity)

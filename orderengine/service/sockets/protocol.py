@@ -25,7 +25,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from orderengine.service.identity import Identity, Refusal, Scope
+from orderengine.service.access.identity import Identity, Refusal, Scope
 from orderengine.service.sockets.feed import Feed
 from orderengine.service.sockets.handshake import refusal_answer, scope_of
 

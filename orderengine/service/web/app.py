@@ -1,52 +1,52 @@
-"""Put the web face together, as a Litestar application."""
+"""Put the web face together: routes, the guard before them, and what opens with them."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import msgspec
-from litestar import Litestar, Response, get
+from litestar import Litestar
 from litestar.exceptions import HTTPException
+from litestar.routes import HTTPRoute
 
 from orderengine.errors import OrderEngineError
+from orderengine.service.access.opening import open_access
+from orderengine.service.access.rules import require_rows
 from orderengine.service.parts import open_service
 from orderengine.service.settings import Settings
-from orderengine.service.web.docs import openapi_config, swagger_file
-from orderengine.service.web.guard import BodyGuard
+from orderengine.service.sockets.hub import SOCKET_PATHS
+from orderengine.service.web.docs import DOCS, FRAMEWORK_PAGES, openapi_config
+from orderengine.service.web.front import Front
 from orderengine.service.web.health import HEALTH
 from orderengine.service.web.orders import ORDERS
 from orderengine.service.web.problems import on_engine_error, on_http_error, on_unexpected
-from orderengine.service.web.requests import AnyRequest
+from orderengine.service.web.tickets import TICKETS
 
-__all__ = ["create_app"]
-
-
-@get("/openapi.json", include_in_schema=False)
-async def openapi(request: AnyRequest) -> Response[bytes]:
-    """Return the description of this API."""
-    schema = msgspec.json.encode(request.app.openapi_schema.to_schema())
-    return Response(schema, media_type="application/json")
+__all__ = ["create_app", "routes_of"]
 
 
-def create_app(settings: Settings) -> Litestar:
-    """Return the application; it opens the engine when it is started."""
+def create_app(settings: Settings) -> Front:
+    """Return the application; it opens the engine when it is started.
+
+    Raises:
+        InvariantViolated: a route has no row in the rules of access.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        async with open_service(settings, works=settings.workers > 0) as service:
+        async with (
+            open_service(settings, works=settings.workers > 0) as service,
+            open_access(service) as access,
+        ):
             app.state.service = service
+            app.state.admission = access.admission
+            front.open(access.gate)
             yield
 
-    return Litestar(
-        route_handlers=[
-            *ORDERS,
-            *HEALTH,
-            openapi,
-            swagger_file,
-        ],
+    app = Litestar(
+        route_handlers=[*ORDERS, *TICKETS, *HEALTH, *DOCS],
         lifespan=[lifespan],
-        middleware=[BodyGuard],
         exception_handlers={
             OrderEngineError: on_engine_error,
             HTTPException: on_http_error,
@@ -56,3 +56,18 @@ def create_app(settings: Settings) -> Litestar:
         type_encoders={msgspec.Struct: msgspec.to_builtins},
         logging_config=None,
     )
+    require_rows(routes_of(app))
+    front = Front(app, settings)
+    return front
+
+
+def routes_of(app: Litestar) -> Iterator[tuple[str, str]]:
+    """Yield method and path of all routes that can be reached."""
+    for route in app.routes:
+        if route.path in FRAMEWORK_PAGES:
+            continue  # they have no row: the guard lets nobody through
+        if isinstance(route, HTTPRoute):
+            for method in sorted(route.methods - {"OPTIONS"}):
+                yield method, route.path
+    for path in SOCKET_PATHS:
+        yield "WEBSOCKET", path

@@ -1,146 +1,145 @@
-"""Look at a request before anybody parses it: who sends it, its size, how deep its JSON nests.
+"""Stand in front of the framework: let each request in by its row of the rules, or answer it here.
 
-A parser that recurses would meet the depth first, and one that is given megabytes the size. Pages
-of other sites are kept out: a browser sends some requests without asking, and resolves names as
-their owner likes, so the host must be ours by name and the body must say that it is JSON.
+Everything that HTTP and sockets have in common is decided by ``access.gate``. What is added here
+is HTTP's: methods and paths that do not exist, what browsers ask before they ask, and bodies.
 """
 
 from __future__ import annotations
 
-import re
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import urlsplit
 
-import anyio
-
+from orderengine.service.access.gate import Gate, Headers
+from orderengine.service.access.identity import Identity, Refusal
+from orderengine.service.access.rules import Access, Rule, find_rule, is_known_path
+from orderengine.service.web.bodies import BODY_BYTES_MAX, Receive, taken_in
+from orderengine.service.web.headers import AnswerHeaders, HeaderList
 from orderengine.service.web.problems import problem_body
 
-__all__ = ["BODY_BYTES_MAX", "DEPTH_MAX", "BodyGuard", "is_own_page", "is_too_deep"]
+__all__ = ["HttpGuard"]
 
-_Message = dict[str, Any]
-_Receive = Callable[[], Awaitable[Any]]
+_Scope = Any
 _Send = Callable[[Any], Awaitable[None]]
 _App = Callable[[Any, Any, Any], Awaitable[None]]
 
-BODY_BYTES_MAX = 65_536
-_HOSTS = {"127.0.0.1", "localhost", "::1"}
-_BODY_S_MAX = 10.0
-"""How long a body may take to come."""
-DEPTH_MAX = 16
-"""Brackets open at once; the deepest body that means something has two."""
-
-# A string that never ends is one token too, and nothing is tried twice: linear, whatever comes.
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_NOT_FOUND = Refusal(404, "NOT_FOUND", "no such path")
+_PREFLIGHT = Refusal(204, "", "")
+_INTERNAL = Refusal(500, "INTERNAL", "something went wrong on our side; it is in the log")
+_log = logging.getLogger(__name__)
 
 
-def is_own_page(origin: str | None, host: str | None) -> bool:
-    """Return whether a request may come: no page sent it, or one of ours did; the host is ours."""
-    try:
-        if host is None or urlsplit(f"//{host}").hostname not in _HOSTS:
-            return False
-        return origin is None or urlsplit(origin).netloc == host
-    except ValueError:
-        return False
+class HttpGuard:
+    """Be ASGI middleware for HTTP.
+
+    Args:
+        app: what answers the requests that are let in; they have ``scope["state"]["identity"]``.
+        gate: decides.
+        headers: what is added to every answer.
+    """
+
+    def __init__(self, app: _App, gate: Gate, headers: AnswerHeaders) -> None:
+        self._app = app
+        self._gate = gate
+        self._headers = headers
+
+    async def __call__(self, scope: _Scope, receive: Receive, send: _Send) -> None:
+        """Let a request in, or answer it."""
+        path: str = scope["path"]
+        if path.endswith("/") and path != "/":
+            path = scope["path"] = path.rstrip("/") or "/"
+        rule = find_rule(scope["method"], path)
+        origin = next((value for name, value in scope["headers"] if name == b"origin"), None)
+        added = self._headers.of(origin, is_page=rule is not None and rule.is_page)
+
+        async def send_with(message: Any) -> None:  # noqa: ANN401  (ASGI)
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *added]}
+            await send(message)
+
+        try:
+            found = await self._let_in(scope, receive, rule)
+        except Exception as error:  # noqa: BLE001  (answered, and in the log)
+            _log.error("%s %s failed", scope["method"], path, exc_info=error)
+            found = _INTERNAL
+        if isinstance(found, Refusal):
+            more = self._headers.preflight() if found is _PREFLIGHT else []
+            if found.status == 408 or _has_long_body(scope):
+                more = [*more, (b"connection", b"close")]
+            await _answer(send_with, found, more)
+        else:
+            await self._app(scope, found, send_with)
+
+    async def _let_in(
+        self, scope: _Scope, receive: Receive, rule: Rule | None
+    ) -> Receive | Refusal:
+        """Return what gives the body of a request that is let in, or how it is refused."""
+        headers = self._gate.examine(scope, rule)
+        if isinstance(headers, Refusal):
+            return headers
+        if rule is not None and rule.access is Access.PROBE:
+            return receive
+        refusal = await self._gate.refuse_address(scope)
+        if refusal is not None:
+            return refusal
+        if self._is_preflight(scope, headers):
+            return _PREFLIGHT
+        if rule is None or rule.access is not Access.OPEN:
+            identity = await self._gate.admit(headers, rule)
+            if isinstance(identity, Refusal):
+                return identity
+            _remember(scope, identity)
+        if rule is None and not is_known_path(scope["path"]):
+            return _NOT_FOUND
+        if rule is None or not rule.has_body:
+            return receive
+        kind = headers.get(b"content-type", b"").decode("latin-1")
+        body = await taken_in(receive, kind, is_encoded=b"content-encoding" in headers)
+        return body if isinstance(body, Refusal) else _replay(body, receive)
+
+    def _is_preflight(self, scope: _Scope, headers: Headers) -> bool:
+        """Return whether a browser asks if a listed page may ask; it sends no key with that."""
+        origin = headers.get(b"origin")
+        return (
+            scope["method"] == "OPTIONS"
+            and b"access-control-request-method" in headers
+            and origin is not None
+            and self._headers.is_listed(origin)
+        )
 
 
-def is_too_deep(body: bytes) -> bool:
-    """Return whether more than ``DEPTH_MAX`` brackets are open somewhere, strings left out."""
-    depth = 0
-    for match in _TOKEN.finditer(body):
-        first = match[0][:1]
-        if first in b"[{":
-            depth += 1
-            if depth > DEPTH_MAX:
-                return True
-        elif first in b"]}":
-            depth -= 1
+def _remember(scope: _Scope, identity: Identity) -> None:
+    scope.setdefault("state", {})["identity"] = identity
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return what gives a body that was read already, then what comes after it."""
+    whole = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Any:  # noqa: ANN401  (ASGI)
+        return whole.pop() if whole else await receive()
+
+    return replay
+
+
+def _has_long_body(scope: _Scope) -> bool:
+    """Return whether a body may follow that nobody wants to wait for; a short one is dropped."""
+    for name, value in scope["headers"]:
+        if name == b"transfer-encoding":
+            return True
+        if name == b"content-length":
+            return not value.isdigit() or len(value) > 9 or int(value) > BODY_BYTES_MAX
     return False
 
 
-class BodyGuard:
-    """Be ASGI middleware that reads a body whole, within its bounds, and hands it on."""
-
-    def __init__(self, app: _App) -> None:
-        self._app = app
-
-    async def __call__(
-        self,
-        scope: Any,  # noqa: ANN401  (ASGI)
-        receive: _Receive,
-        send: _Send,
-    ) -> None:
-        """Guard HTTP requests; let everything else pass."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        if not is_own_page(headers.get(b"origin"), headers.get(b"host")):
-            await _refuse(send, 403, "FOREIGN_ORIGIN", "only pages and hosts of this service")
-            return
-        if scope["method"] in {"GET", "HEAD", "DELETE", "OPTIONS"}:
-            await self._app(scope, receive, send)
-            return
-        kind = headers.get(b"content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json" or b"content-encoding" in headers:
-            await _refuse(send, 415, "NOT_JSON", "the body must be plain application/json")
-            return
-        body: bytes | None = None
-        with anyio.move_on_after(_BODY_S_MAX):
-            body = await _read(receive)
-        if body is None:
-            await _refuse(send, 408, "TOO_SLOW", "the body did not come in time")
-        elif len(body) > BODY_BYTES_MAX:
-            await _refuse(send, 413, "TOO_LARGE", f"a body has at most {BODY_BYTES_MAX} bytes")
-        elif is_too_deep(body):
-            await _refuse(send, 400, "TOO_DEEP", f"JSON nests at most {DEPTH_MAX} deep")
-        elif not _is_text(body):
-            await _refuse(send, 400, "INVALID_REQUEST", "the body is not UTF-8")
-        else:
-            await self._hand_on(scope, receive, send, body)
-
-    async def _hand_on(
-        self,
-        scope: Any,  # noqa: ANN401  (ASGI)
-        receive: _Receive,
-        send: _Send,
-        body: bytes,
-    ) -> None:
-        whole: list[_Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-        async def replay() -> _Message:
-            message: _Message = whole.pop() if whole else await receive()
-            return message
-
-        await self._app(scope, replay, send)
-
-
-def _is_text(body: bytes) -> bool:
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-async def _read(receive: _Receive) -> bytes:
-    """Return the body, or as much of it as shows that it is too large."""
-    body, is_more = b"", True
-    while is_more and len(body) <= BODY_BYTES_MAX:
-        message = await receive()
-        if message["type"] != "http.request":
-            break  # the client went away: nobody reads what is answered
-        body += message.get("body", b"")
-        is_more = message.get("more_body", False)
-    return body
-
-
-async def _refuse(send: _Send, status: int, code: str, detail: str) -> None:
-    body = problem_body(status, code, detail)
-    headers = [
-        (b"content-type", b"application/problem+json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+async def _answer(send: _Send, refusal: Refusal, more: HeaderList) -> None:
+    headers = [*refusal.headers, *more]
+    body = b""
+    if refusal.status != 204:
+        body = problem_body(refusal.status, refusal.code, refusal.detail)
+        headers += [
+            (b"content-type", b"application/problem+json"),
+            (b"content-length", str(len(body)).encode()),
+        ]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import uuid4
 
 from litestar import Response, delete, get, post
 from litestar.openapi.spec import Example
-from litestar.params import Body, Parameter
+from litestar.params import Body, HeaderParameter, PathParameter, QueryParameter
 
 from orderengine.errors import InvalidRequest, UnknownOrder
-from orderengine.execution.ports import IdempotencyKey
+from orderengine.execution.ports import IdempotencyKey, StoredEvent
 from orderengine.model.lifecycle import OrderState, fold
-from orderengine.service.parts import Service
-from orderengine.service.web.requests import AnyRequest, service_of, strict_body
+from orderengine.model.wire import decode_event
+from orderengine.service.web.requests import (
+    AnyRequest,
+    admission_of,
+    identity_of,
+    service_of,
+    strict_body,
+)
 from orderengine.service.web.views import (
     ExecuteRequest,
     QuoteRequest,
@@ -24,15 +32,14 @@ from orderengine.service.web.views import (
 
 __all__ = ["ORDERS"]
 
-USER = "user"
-"""Everybody, until there are API keys."""
-
 _PAGE_MAX = 500
+_ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+"""All ids have this form; what has another is not looked up."""
 _SWAP = {"sell": "SOL", "buy": "USDC", "amount": "1500000000"}
 
 OrderId = Annotated[
     str,
-    Parameter(
+    PathParameter(
         description="as POST /execute returned it",
         examples=[Example(value="0190a6d2c4f17c3e8a5b6d7e8f901234")],
     ),
@@ -57,32 +64,47 @@ async def execute(
     ],
     idempotency_key: Annotated[
         str | None,
-        Parameter(
-            header="Idempotency-Key",
+        HeaderParameter(
+            name="Idempotency-Key",
             description="the same key with the same body makes one order, however often it is sent",
             min_length=1,
             max_length=255,
+            examples=[Example(value="3f1c9a52-rebalance-17")],
         ),
     ] = None,
 ) -> dict[str, Any]:
     """Accept an order."""
     data = await strict_body(request, ExecuteRequest)
-    order = data.to_order(uuid4().hex, USER)
+    identity = identity_of(request)
+    order = data.to_order(uuid4().hex, identity.user)
     key = None
     if idempotency_key is not None:
-        key = IdempotencyKey(user=USER, key=idempotency_key, request_sha256=request_sha256(data))
-    return _accepted(await service_of(request).engine.submit(order, key))
+        key = IdempotencyKey(
+            user=identity.user, key=idempotency_key, request_sha256=request_sha256(data)
+        )
+    return _accepted(await admission_of(request).submit(identity, order, key))
 
 
 @get("/orders", summary="List your orders, the newest first")
 async def list_orders(
     request: AnyRequest,
     before: Annotated[
-        int | None, Parameter(description="`before` of the page before", ge=1, le=2**62)
+        int | None,
+        QueryParameter(
+            description="`before` of the page before",
+            ge=1,
+            le=2**62,
+            examples=[Example(value=1_000)],
+        ),
     ] = None,
-    limit: Annotated[int, Parameter(ge=1, le=_PAGE_MAX)] = 50,
+    limit: Annotated[int, QueryParameter(ge=1, le=_PAGE_MAX, examples=[Example(value=50)])] = 50,
     only: Annotated[
-        str | None, Parameter(query="state", description="`open` or `ended`; both if left out")
+        str | None,
+        QueryParameter(
+            name="state",
+            description="`open` or `ended`; both if left out",
+            examples=[Example(value="open")],
+        ),
     ] = None,
 ) -> dict[str, Any]:
     """Return a page of orders, and what to ask for next."""
@@ -90,7 +112,8 @@ async def list_orders(
         raise InvalidRequest(f"state must be open or ended, was {only!r}")
     service = service_of(request)
     is_open = None if only is None else only == "open"
-    found = await service.store.orders(USER, before=before, limit=limit, is_open=is_open)
+    user = identity_of(request).user
+    found = await service.store.orders(user, before=before, limit=limit, is_open=is_open)
     logs = await service.store.logs([order_id for _, order_id in found])
     # One may have been pruned between the two questions.
     views = [order_view(fold(logs[order_id])) for _, order_id in found if order_id in logs]
@@ -98,39 +121,49 @@ async def list_orders(
     return {"orders": views, "before": None if is_last else found[-1][0]}
 
 
-async def _load(service: Service, order_id: str) -> OrderState:
-    state = await service.journal.load(order_id)
-    if state.order.user != USER:
+async def _own_log(request: AnyRequest, order_id: str) -> Sequence[StoredEvent]:
+    """Return the log of one of the caller's orders, as it is stored.
+
+    Another user's order is looked up as one that nobody has is, and neither is decoded, so that the
+    time tells as little as the answer. Raises ``UnknownOrder``.
+    """
+    if _ORDER_ID.fullmatch(order_id) is None:
         raise UnknownOrder(order_id)
-    return state
+    log = await service_of(request).store.raw(order_id)
+    if not log or log[0].user != identity_of(request).user:
+        raise UnknownOrder(order_id)
+    return log
+
+
+def _folded(log: Sequence[StoredEvent]) -> OrderState:
+    return fold([decode_event(event.body) for event in log])
 
 
 @get("/orders/{order_id:str}", summary="Look at an order")
 async def get_order(request: AnyRequest, order_id: OrderId) -> dict[str, Any]:
     """Return an order as it stands now."""
-    return order_view(await _load(service_of(request), order_id))
+    return order_view(_folded(await _own_log(request, order_id)))
 
 
 @get("/orders/{order_id:str}/events", summary="Read an order's log")
 async def get_events(
     request: AnyRequest,
     order_id: OrderId,
-    from_seq: Annotated[int, Parameter(description="inclusive", ge=1, le=10**9)] = 1,
+    from_seq: Annotated[
+        int, QueryParameter(description="inclusive", ge=1, le=10**9, examples=[Example(value=1)])
+    ] = 1,
 ) -> Response[bytes]:
     """Return the log from ``from_seq`` on, each event as it was streamed."""
-    service = service_of(request)
-    await _load(service, order_id)
-    events = await service.store.raw(order_id, from_seq)
-    body = '{"events":[' + ",".join(event.body for event in events) + "]}"
+    log = await _own_log(request, order_id)
+    body = '{"events":[' + ",".join(event.body for event in log if event.seq >= from_seq) + "]}"
     return Response(body.encode(), media_type="application/json")
 
 
 @delete("/orders/{order_id:str}", status_code=200, summary="Cancel an order")
 async def cancel_order(request: AnyRequest, order_id: OrderId) -> dict[str, Any]:
     """Cancel the order, or note the wish if its transaction is out already."""
-    service = service_of(request)
-    await _load(service, order_id)
-    state = await service.engine.cancel(order_id)
+    await _own_log(request, order_id)
+    state = await service_of(request).engine.cancel(order_id)
     return _accepted(state) | {"cancel_requested": state.cancel_requested}
 
 

@@ -13,24 +13,28 @@ from orderengine.errors import (
     InvalidRequest,
     KeyReused,
     OrderEngineError,
+    OrderTooLarge,
     Rejected,
+    TooManyOpenOrders,
     Unavailable,
     UnknownOrder,
 )
 
-__all__ = ["on_engine_error", "on_http_error", "on_unexpected", "problem_body"]
+__all__ = ["on_engine_error", "on_http_error", "on_unexpected", "problem_body", "problem_of"]
 
 _log = logging.getLogger(__name__)
 _TITLES = {
     400: "Bad request",
+    401: "Not authenticated",
+    403: "Forbidden",
     404: "Not found",
     405: "Method not allowed",
     409: "Conflict",
-    403: "Forbidden",
     408: "Too slow",
     413: "Too large",
     415: "Unsupported media type",
     422: "Cannot be processed",
+    429: "Too many requests",
     500: "Internal error",
     503: "Try again later",
 }
@@ -38,12 +42,15 @@ _CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}
 _RETRY_AFTER = {"Retry-After": "1"}
 
 
+def problem_of(status: int, code: str, detail: str) -> dict[str, Any]:
+    """Return a problem document."""
+    title = _TITLES.get(status, "Error")
+    return {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail}
+
+
 def problem_body(status: int, code: str, detail: str) -> bytes:
     """Return the JSON of a problem document."""
-    title = _TITLES.get(status, "Error")
-    return msgspec.json.encode(
-        {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail}
-    )
+    return msgspec.json.encode(problem_of(status, code, detail))
 
 
 def _problem(status: int, code: str, detail: str) -> Response[bytes]:
@@ -51,15 +58,17 @@ def _problem(status: int, code: str, detail: str) -> Response[bytes]:
         problem_body(status, code, detail),
         status_code=status,
         media_type="application/problem+json",
-        headers=_RETRY_AFTER if status == 503 else None,
+        headers=_RETRY_AFTER if status in {429, 503} else None,
     )
 
 
 def _status_of(error: OrderEngineError) -> int:
     if isinstance(error, UnknownOrder):
         return 404
-    if isinstance(error, KeyReused | Rejected):
+    if isinstance(error, KeyReused | OrderTooLarge | Rejected):
         return 422
+    if isinstance(error, TooManyOpenOrders):
+        return 429
     if isinstance(error, InvalidRequest):
         return 400
     return 503 if isinstance(error, Unavailable) else 500

@@ -9,9 +9,11 @@ from litestar import Request
 from litestar.datastructures import State
 
 from orderengine.errors import InvalidRequest
+from orderengine.service.access.admission import Admission
+from orderengine.service.access.identity import Identity
 from orderengine.service.parts import Service
 
-__all__ = ["AnyRequest", "service_of", "strict_body"]
+__all__ = ["AnyRequest", "admission_of", "identity_of", "service_of", "strict_body"]
 
 T = TypeVar("T")
 AnyRequest = Request[Any, Any, State]
@@ -21,6 +23,18 @@ def service_of(request: AnyRequest) -> Service:
     """Return the running service."""
     service: Service = request.app.state.service
     return service
+
+
+def admission_of(request: AnyRequest) -> Admission:
+    """Return what accepts orders within the limits."""
+    admission: Admission = request.app.state.admission
+    return admission
+
+
+def identity_of(request: AnyRequest) -> Identity:
+    """Return who asks, as the guard found."""
+    identity: Identity = request.scope["state"]["identity"]
+    return identity
 
 
 async def strict_body(request: AnyRequest, kind: type[T]) -> T:

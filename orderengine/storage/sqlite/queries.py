@@ -11,8 +11,8 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from orderengine.errors import Unavailable, UnknownOrder
-from orderengine.execution.ports import OpenOrder, Signed, StoredEvent
+from orderengine.errors import KeyReused, Unavailable, UnknownOrder
+from orderengine.execution.ports import IdempotencyKey, OpenOrder, Signed, StoredEvent
 from orderengine.model.events import Event
 from orderengine.model.wire import decode_event
 from orderengine.storage.sqlite.statements import URGENCY
@@ -25,6 +25,7 @@ __all__ = [
     "known_log",
     "last",
     "log",
+    "made_by",
     "orders",
     "raw_log",
     "rows",
@@ -46,6 +47,7 @@ _CLAIMABLE = """
     SELECT order_id, priority FROM orders INDEXED BY orders_claimable
     WHERE is_open = 1 AND lease_until_ms <= (SELECT ms FROM clock)
     ORDER BY priority, number LIMIT ?"""
+_MADE = "SELECT request_sha256, order_id FROM idempotency_keys WHERE user = ? AND key = ?"
 _LAST = "SELECT number FROM events ORDER BY number DESC LIMIT 1"
 _SINCE = """
     SELECT e.number, order_id, user, e.seq, type, body FROM events e JOIN orders USING (order_id)
@@ -96,6 +98,15 @@ def raw_log(db: sqlite3.Connection, order_id: str, from_seq: int) -> Sequence[St
     if not found and not rows(db, _KNOWN, order_id):
         raise UnknownOrder(order_id)
     return [StoredEvent(*row) for row in found]
+
+
+def made_by(db: sqlite3.Connection, key: IdempotencyKey) -> str | None:
+    """Return the id of the order that a key made, or None. Raises ``KeyReused``."""
+    for request_sha256, order_id in rows(db, _MADE, key.user, key.key):
+        if request_sha256 != key.request_sha256:
+            raise KeyReused(key.key)
+        return str(order_id)
+    return None
 
 
 def signed(db: sqlite3.Connection, order_id: str, signature: str) -> Signed:

@@ -83,6 +83,10 @@ class SqliteEventStore:
         create = partial(statements.create, accepted=accepted, body=body, key=key)
         return await self.file.write(create)
 
+    async def made_by(self, key: IdempotencyKey) -> str | None:
+        """Return the id of the order that a key made, or None. Raises ``KeyReused``."""
+        return queries.made_by(self.file.reader, key)
+
     async def append(
         self, event: Event, *, fence: int | None = None, signed: Signed | None = None
     ) -> None:

@@ -20,10 +20,11 @@ import anyio.to_thread
 import uvicorn
 
 from orderengine.execution.journal import Journal
+from orderengine.model.api_key import Role
 from orderengine.model.events import Cancelled, Requoting
 from orderengine.model.order import Order
+from orderengine.service.access.identity import Identity, Refusal, Scope
 from orderengine.service.clock import WallClock
-from orderengine.service.identity import Identity, Refusal, Scope
 from orderengine.service.sockets.hub import SocketHub, SocketLimits
 from orderengine.service.sockets.live_log import LiveLog
 from orderengine.service.sockets.protocol import Heartbeat, socket_protocol
@@ -83,7 +84,8 @@ async def _identify(scope: Scope) -> Identity | Refusal:
     user, key_id = headers.get(b"x-user", b"user").decode(), headers.get(b"x-key")
     if user == "nobody":
         return Refusal(401, "UNAUTHENTICATED", "who are you?")
-    return Identity(user, None if key_id is None else key_id.decode())
+    name = None if key_id is None else key_id.decode()
+    return Identity(user=user, key_id=name, role=Role.USER)
 
 
 class _Commands:
@@ -174,10 +176,10 @@ async def _main(folder: str, given: dict[str, Any]) -> None:
         log = LiveLog(store, WallClock(), behind_max=given["behind_max"])
         hub = SocketHub(
             log,
-            _identify,
             limits=SocketLimits(**given["limits"]),
             heartbeat=Heartbeat(**given["heartbeat"]),
         )
+        hub.open(_identify)
         config = uvicorn.Config(
             _no_http, port=0, ws=socket_protocol(lambda: hub), lifespan="off", log_level="warning"
         )

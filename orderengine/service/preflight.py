@@ -1,0 +1,89 @@
+"""Refuse what cannot work before anything heavy is loaded or opened, each in one line.
+
+A variable that is wrong is named within two seconds, also where nobody answers, and nothing of its
+value is shown: it may be a secret, or have one in it.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from urllib.parse import unquote, urlsplit
+
+import anyio
+
+from orderengine.errors import InvalidData, Unavailable
+from orderengine.service.settings import Settings
+from orderengine.storage.database import Database
+from orderengine.storage.opening import open_database
+
+__all__ = ["opened", "require_database", "require_free_port"]
+
+_OPEN_S_MAX = 1.2
+"""With the start of Python this stays below two seconds."""
+_EXPECTED = "a database that can be opened"
+
+
+def require_database(settings: Settings) -> None:
+    """Open the database and close it again.
+
+    Raises:
+        InvalidData: it is none of ours, cannot be reached, or is not to be opened with this URL.
+    """
+    anyio.run(_open, settings.database_url)
+
+
+async def _open(url: str) -> None:
+    try:
+        with anyio.fail_after(_OPEN_S_MAX):
+            async with opened(url):
+                pass
+    except TimeoutError:
+        found = f"nobody who answers within {_OPEN_S_MAX:g} s"
+        raise InvalidData("DATABASE_URL", found, _EXPECTED) from None
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Database]:
+    """Open the database of a URL. Raises ``InvalidData``, where that cannot be done."""
+    async with AsyncExitStack() as stack:
+        try:
+            database = await stack.enter_async_context(open_database(url))
+        except InvalidData as error:
+            found = _without(url, error.found)
+            raise InvalidData("DATABASE_URL", found, _without(url, error.expected)) from None
+        except Unavailable as error:
+            raise InvalidData("DATABASE_URL", _without(url, str(error)), _EXPECTED) from None
+        yield database
+
+
+def _without(url: str, message: str) -> str:
+    """Return a message without what a URL holds: path, names, password."""
+    parts = urlsplit(url)
+    path = parts.path[1:]
+    hidden = {url, parts.password or "", path if parts.scheme == "sqlite" else f'"{path}"'}
+    hidden.add(f'"{parts.username}"')
+    for value in sorted(hidden | set(map(unquote, hidden)), key=len, reverse=True):
+        if value:
+            message = message.replace(f"{value}: ", "").replace(value, "***")
+    return message
+
+
+def require_free_port(settings: Settings) -> None:
+    """Listen where the service will, for a moment.
+
+    Raises:
+        InvalidData: the port is taken or not allowed, or the host is none of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except socket.gaierror:
+            found = "a name that does not resolve"
+            raise InvalidData("HOST", found, "an address of this machine") from None
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise InvalidData("PORT", f"{settings.port} ({reason})", "a free port") from None

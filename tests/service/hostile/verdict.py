@@ -1,0 +1,121 @@
+"""Judge what a service did with hostile requests: its answers, its log, its CPU, its orders."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.service.hostile.case import Case, Outcomes
+from tests.service.hostile.sender import Answer, Reply, Target, send
+
+__all__ = [
+    "ANY_BUT_FAILURE",
+    "CPU_MS_MAX",
+    "accepted",
+    "complaint",
+    "cpu_ms",
+    "dear",
+    "stored",
+    "tracebacks",
+]
+
+CPU_MS_MAX = 250.0
+"""What one request may cost the process."""
+
+ANY_BUT_FAILURE: Outcomes = frozenset({101, *range(200, 500), "closed", "waiting"})
+"""What generated requests may be answered: some of them are good by chance."""
+_LIBRARY_SAID = (b"Invalid HTTP request received.", b"Failed to open a WebSocket connection")
+"""Refusals of the server's parsers, which come before any code of ours."""
+_MEMBERS = {"type", "title", "status", "code", "detail"}
+_LEAKS = (b"Traceback", b"site-packages", b"orderengine/", b"sqlite3.", b"asyncpg", b'File "')
+
+
+def complaint(case: Case, answer: Answer) -> str | None:
+    """Return what is wrong with an answer, None if nothing is."""
+    if answer.outcome not in case.allowed:
+        may = ", ".join(sorted(map(str, case.allowed))) if len(case.allowed) < 20 else "no failure"
+        return f"{case.name}: {answer.outcome}, allowed: {may}{_excerpt(answer)}"
+    for reply in answer.replies:
+        if fault := _fault_of(reply, is_head=case.raw.startswith(b"HEAD ")):
+            return f"{case.name}: {fault}{_excerpt(answer)}"
+    return None
+
+
+def _excerpt(answer: Answer) -> str:
+    return "".join(f" [{reply.status} {(reply.body or b'')[:150]!r}]" for reply in answer.replies)
+
+
+def _fault_of(reply: Reply, *, is_head: bool) -> str | None:
+    body = reply.body or b""
+    if reply.status >= 500 and reply.status not in {501, 503, 505}:
+        return "an answer says that we failed"
+    if leak := next((leak for leak in _LEAKS if leak in body), None):
+        return f"an answer shows {leak!r}"
+    if reply.status < 400 or is_head or body.startswith(_LIBRARY_SAID):
+        return None
+    if reply.status == 403 and not body and reply.headers["content-type"].startswith("text/plain"):
+        return None  # a handshake at a path without a socket, which the server itself turns down
+    if reply.headers.get("content-type") != "application/problem+json":
+        return "an error is no problem document"
+    try:
+        problem = json.loads(body)
+    except ValueError:
+        return "a problem document is no JSON"
+    if not problem.keys() >= _MEMBERS or problem["status"] != reply.status:
+        return "a problem document is not whole"
+    return None
+
+
+def accepted(answers: Iterable[Answer]) -> set[str]:
+    """Return the ids of all orders that answers say are stored."""
+    return {
+        json.loads(reply.body)["order_id"]
+        for answer in answers
+        for reply in answer.replies
+        if reply.status == 202 and reply.body
+    }
+
+
+def stored(http: httpx.Client) -> set[str]:
+    """Return the ids of all orders there are, page by page."""
+    found: set[str] = set()
+    before: int | None = None
+    while True:
+        asked: dict[str, Any] = {"limit": 500} | ({} if before is None else {"before": before})
+        answer = http.get("/orders", params=asked)
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        found |= {order["order_id"] for order in page["orders"]}
+        before = page["before"]
+        if before is None:
+            return found
+
+
+def cpu_ms(pid: int) -> float:
+    """Return the CPU time of a process so far: what ``/proc/PID/stat`` says in ticks, but finer.
+
+    Linux gives each process a clock whose number is made of its id (``clock_getcpuclockid``).
+    """
+    return time.clock_gettime_ns(~pid << 3 | 2) / 1e6
+
+
+def tracebacks(log: Path) -> int:
+    """Return how many tracebacks a log holds."""
+    return log.read_text(errors="replace").count("Traceback (most recent call last)")
+
+
+async def dear(target: Target, cases: Sequence[Case]) -> list[str]:
+    """Return which cases cost the process too much, sent one at a time."""
+    found: list[str] = []
+    for case in cases:
+        before = cpu_ms(target.pid)
+        await send(target, case)
+        spent = cpu_ms(target.pid) - before
+        if spent > CPU_MS_MAX:
+            found.append(f"{case.name}: {spent:.0f} ms of CPU")
+    return found
