@@ -1,4 +1,4 @@
-"""Say how many orders a second the store on SQLite takes, and what each costs in CPU."""
+"""Say how many orders a second each store takes, and what each costs in CPU."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import pytest
+from anyio import to_thread
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from orderengine.execution.ports import Signed
+from orderengine.execution.memory_store import MemoryEventStore
+from orderengine.execution.ports import EventStore, Position, Signed
 from orderengine.model.events import (
     Accepted,
     CancelRequested,
@@ -28,12 +32,16 @@ from orderengine.model.events import (
     Submitted,
 )
 from orderengine.model.order import Leg, Order, Quote, Route
+from orderengine.service.clock import WallClock
+from orderengine.storage.database import OrderStore
+from orderengine.storage.opening import open_database
 from orderengine.storage.sqlite.connections import Synchronous
 from orderengine.storage.sqlite.store import SqliteEventStore
+from tests.servers import PostgresServer, running_postgres
 
 ROUNDS = 5
 ORDERS = 5_000
-AT_ONCE = 500
+AT_ONCE = 200
 BACKLOG = 100_000
 
 
@@ -94,16 +102,18 @@ def signed(order_id: str) -> Signed:
     )
 
 
-async def _live(store: SqliteEventStore, order_id: str) -> None:
+async def _live(store: EventStore, order_id: str) -> None:
     first, *rest = life(order_id)
     assert isinstance(first, Accepted)
     await store.create(first)
+    lease = await store.claim(order_id, "w")
+    assert lease is not None
     for event in rest:
         transaction = signed(order_id) if isinstance(event, Submitted) else None
-        await store.append(event, signed=transaction)
+        await store.append(event, fence=lease.fence, signed=transaction)
 
 
-async def _live_all(store: SqliteEventStore) -> None:
+async def _live_all(store: EventStore) -> None:
     ids = iter([f"order-{number:026d}" for number in range(ORDERS)])
 
     async def one_after_another() -> None:
@@ -115,36 +125,81 @@ async def _live_all(store: SqliteEventStore) -> None:
             group.start_soon(one_after_another)
 
 
+Store = TypeVar("Store")
+
+
+@asynccontextmanager
+async def _memory() -> AsyncIterator[EventStore]:
+    yield MemoryEventStore(WallClock())
+
+
+@asynccontextmanager
+async def _sqlite(synchronous: Synchronous) -> AsyncIterator[SqliteEventStore]:
+    with tempfile.TemporaryDirectory(dir=os.environ.get("ORDERENGINE_BENCH_DISK")) as folder:
+        async with SqliteEventStore(Path(folder) / "o.db", synchronous=synchronous) as store:
+            yield store
+
+
+@asynccontextmanager
+async def _postgres(server: PostgresServer) -> AsyncIterator[OrderStore]:
+    url = await to_thread.run_sync(server.create_database)
+    async with open_database(url, upgrade=True) as database:
+        yield database.orders
+
+
 def _timed(
-    work: Callable[[SqliteEventStore], Awaitable[None]], synchronous: Synchronous
+    work: Callable[[Store], Awaitable[None]],
+    opened: Callable[[], AbstractAsyncContextManager[Store]],
 ) -> tuple[float, float]:
-    """Return the seconds and CPU seconds of work with a store in a new file."""
+    """Return the seconds, and the CPU seconds of this process, of work with a new store."""
 
     async def main() -> tuple[float, float]:
-        with tempfile.TemporaryDirectory(dir=os.environ.get("ORDERENGINE_BENCH_DISK")) as folder:
-            async with SqliteEventStore(Path(folder) / "o.db", synchronous=synchronous) as store:
-                began, used = time.perf_counter(), time.process_time()
-                await work(store)
-                return time.perf_counter() - began, time.process_time() - used
+        async with opened() as store:
+            began, used = time.perf_counter(), time.process_time()
+            await work(store)
+            return time.perf_counter() - began, time.process_time() - used
 
     return anyio.run(main, backend="asyncio")
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """Give a PostgreSQL that waits for the disk, as in production."""
+    with running_postgres() as server:
+        yield server
+
+
+_SECONDS: dict[str, float] = {}
+"""Medians of those that ran before, for ratios."""
+
+
 @pytest.mark.benchmark(group="storage")
-@pytest.mark.parametrize("synchronous", ["FULL", "NORMAL"])
-def test_orders_stored(benchmark: BenchmarkFixture, synchronous: Synchronous) -> None:
-    """One create and five appends an order, 500 orders at once, each write awaited."""
+@pytest.mark.parametrize("kept", ["memory", "sqlite-full", "sqlite-normal", "postgres"])
+def test_orders_stored(
+    benchmark: BenchmarkFixture, kept: str, request: pytest.FixtureRequest
+) -> None:
+    """One create, one claim and five appends an order, 200 at once, each write awaited."""
+    opened: Callable[[], AbstractAsyncContextManager[EventStore]] = _memory
+    if kept == "postgres":
+        server: PostgresServer = request.getfixturevalue("server")
+        opened = partial(_postgres, server)
+    elif kept != "memory":
+        opened = partial(_sqlite, "FULL" if kept == "sqlite-full" else "NORMAL")
     found: list[tuple[float, float]] = []
 
     def one_round() -> None:
-        found.append(_timed(_live_all, synchronous))
+        found.append(_timed(_live_all, opened))
 
     benchmark.pedantic(one_round, rounds=ROUNDS, iterations=1)  # type: ignore[no-untyped-call]
     seconds, cpu = (statistics.median(values) for values in zip(*found, strict=True))
+    _SECONDS[kept] = seconds
     benchmark.extra_info.update(
         {
             "orders_per_s_median": round(ORDERS / seconds),
             "cpu_us_an_order_median": round(cpu / ORDERS * 1e6, 1),
+            "times_as_long_as": {
+                other: round(seconds / taken, 2) for other, taken in _SECONDS.items()
+            },
             "orders_at_once": AT_ONCE,
             "rounds": ROUNDS,
             "cores": os.cpu_count(),
@@ -154,8 +209,11 @@ def test_orders_stored(benchmark: BenchmarkFixture, synchronous: Synchronous) ->
     )
 
 
-@pytest.mark.benchmark(group="storage")
-def test_reads_from_a_long_backlog(benchmark: BenchmarkFixture) -> None:
+@pytest.mark.benchmark(group="storage reads")
+@pytest.mark.parametrize("kept", ["sqlite-normal", "postgres"])
+def test_reads_from_a_long_backlog(
+    benchmark: BenchmarkFixture, kept: str, request: pytest.FixtureRequest
+) -> None:
     """Look-ups among 100,000 open orders: free ones, and free ones behind as many held."""
     figures: dict[str, float] = {}
 
@@ -167,7 +225,7 @@ def test_reads_from_a_long_backlog(benchmark: BenchmarkFixture) -> None:
             taken.append(time.perf_counter() - began)
         return round(statistics.median(taken) * 1e6, 1)
 
-    async def work(store: SqliteEventStore) -> None:
+    async def work(store: OrderStore) -> None:
         ids = [f"order-{number:026d}" for number in range(BACKLOG)]
         fences: dict[str, int] = {}
 
@@ -177,7 +235,9 @@ def test_reads_from_a_long_backlog(benchmark: BenchmarkFixture) -> None:
             await store.create(first)
 
         async def claim(order_id: str) -> None:
-            fences[order_id] = await store.claim(order_id, "w") or 0
+            lease = await store.claim(order_id, "w")
+            assert lease is not None
+            fences[order_id] = lease.fence
 
         for function, name in ((create, "claimable_100_free"), (claim, "claimable_all_held")):
             for start in range(0, BACKLOG, 10_000):
@@ -189,10 +249,13 @@ def test_reads_from_a_long_backlog(benchmark: BenchmarkFixture) -> None:
         held = dict(list(fences.items())[:1_000])
         figures["renew_1000_us"] = await median_us(lambda: store.renew(held))
         figures["log_of_1_event_us"] = await median_us(lambda: store.events(ids[50_000]))
-        figures["since_100_events_us"] = await median_us(lambda: store.since(50_000, 100))
+        figures["since_100_events_us"] = await median_us(lambda: store.since(Position(50_000), 100))
         figures["orders_page_of_50_us"] = await median_us(lambda: store.orders("user"))
 
+    opened: Callable[[], AbstractAsyncContextManager[OrderStore]] = partial(_sqlite, "NORMAL")
+    if kept == "postgres":
+        opened = partial(_postgres, request.getfixturevalue("server"))
     benchmark.pedantic(  # type: ignore[no-untyped-call]
-        lambda: _timed(work, "NORMAL"), rounds=1, iterations=1
+        lambda: _timed(work, opened), rounds=1, iterations=1
     )
     benchmark.extra_info.update(figures)

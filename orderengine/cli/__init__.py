@@ -10,7 +10,7 @@ from __future__ import annotations
 import rich_click as click
 
 from orderengine import __version__
-from orderengine.cli import keys, pools, routing, serving, studies, verifying
+from orderengine.cli import database, keys, pools, routing, serving, studies, verifying
 from orderengine.cli.shared import OneLine
 
 __all__ = ["main"]
@@ -25,6 +25,7 @@ def main() -> None:
 for _command in (
     *serving.COMMANDS,
     *keys.COMMANDS,
+    *database.COMMANDS,
     *studies.COMMANDS,
     *pools.COMMANDS,
     *routing.COMMANDS,

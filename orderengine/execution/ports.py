@@ -199,8 +199,8 @@ class Position(Struct, frozen=True, gc=False):
     number: int
     """Of the newest event that was told."""
     missing: tuple[tuple[int, int], ...] = ()
-    """Lower numbers that were given out and not seen committed, each with the time in ms, on the
-    database's clock, from which it counts as given back."""
+    """Lower numbers that were given out and not seen committed, each with what tells the database
+    when it counts as given back."""
 
 
 class StoredEvent(Struct, frozen=True, gc=False):

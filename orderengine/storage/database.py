@@ -111,6 +111,9 @@ class Operations(Protocol):
     async def schema_version(self) -> int:
         """Return the version of the schema."""
 
+    async def size_bytes(self) -> int:
+        """Return how much room the database takes, its indexes and free pages too."""
+
     async def beat(self, process: str, body: bytes) -> None:
         """Store what a process says of itself now, and forget those silent for an hour."""
 

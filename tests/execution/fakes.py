@@ -410,9 +410,9 @@ class Desk:
         """Accept the order if it is new, claim it, and carry it to its end."""
         if not self.log(order.order_id):
             await self.journal.open(order, PRICE_X64)
-        fence = await self.store.claim(order.order_id, worker)
-        assert fence is not None
-        return await self.executor.execute(order.order_id, worker, fence)
+        lease = await self.store.claim(order.order_id, worker)
+        assert lease is not None
+        return await self.executor.execute(order.order_id, worker, lease.fence)
 
     def log(self, order_id: str = ORDER.order_id) -> list[Event]:
         """Return the order's log, empty if there is none."""

@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from orderengine.errors import DuplicateOrder, KeyReused, LeaseLost, SequenceConflict, UnknownOrder
-from orderengine.execution.ports import EventStore, IdempotencyKey, Signed
+from orderengine.execution.ports import EventStore, IdempotencyKey, Lease, Signed
 from orderengine.model.events import (
     Accepted,
     AttemptFailed,
@@ -34,7 +34,11 @@ StoreTest = Callable[[EventStore], Awaitable[None]]
 
 
 def accepted(
-    order_id: str = "o-1", *, priority: Priority = Priority.NORMAL, user: str = "user"
+    order_id: str = "o-1",
+    *,
+    priority: Priority = Priority.NORMAL,
+    user: str = "user",
+    deadline_ns: int | None = None,
 ) -> Accepted:
     """Return an order's first event."""
     return Accepted(
@@ -49,6 +53,7 @@ def accepted(
             amount=1_000,
             priority=priority,
             user=user,
+            deadline_ns=deadline_ns,
         ),
         reference_price_x64=2**64,
     )
@@ -151,9 +156,9 @@ def confirmed(seq: int) -> Confirmed:
 
 
 async def _claim(store: EventStore, worker: str = "w", order_id: str = "o-1") -> int:
-    fence = await store.claim(order_id, worker)
-    assert fence is not None
-    return fence
+    lease = await store.claim(order_id, worker)
+    assert lease is not None
+    return lease.fence
 
 
 async def _log(store: EventStore, order_id: str = "o-1") -> list[Event]:
@@ -334,6 +339,23 @@ class EventStoreContract(ABC):
 
         self.run(test)
 
+    def test_a_lease_that_ran_out_counts_one_given_back_does_not(self) -> None:
+        """So that an order that kills its workers is told from one that was handed on."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            assert await store.claim("o-1", "a") == Lease(1, 0)
+            await store.release("o-1", 1)
+            assert await store.claim("o-1", "b") == Lease(2, 0)
+            await self.lapse()
+            assert await store.claim("o-1", "c") == Lease(3, 1)
+            await store.release("o-1", 3)
+            assert await store.claim("o-1", "d") == Lease(4, 1)
+            await self.lapse()
+            assert await store.claim("o-1", "e") == Lease(5, 2)
+
+        self.run(test)
+
     def test_a_fence_that_was_never_given_is_refused(self) -> None:
         """Whether or not anybody holds the order."""
 
@@ -488,15 +510,15 @@ class EventStoreContract(ABC):
 
         async def test(store: EventStore) -> None:
             await store.create(accepted())
-            fences: list[int | None] = []
+            leases: list[Lease | None] = []
 
             async def claim(worker: str) -> None:
-                fences.append(await store.claim("o-1", worker))
+                leases.append(await store.claim("o-1", worker))
 
             async with anyio.create_task_group() as group:
                 for number in range(10):
                     group.start_soon(claim, f"w-{number}")
-            assert len([fence for fence in fences if fence is not None]) == 1
+            assert [lease for lease in leases if lease is not None] == [Lease(1, 0)]
 
         self.run(test)
 
@@ -557,6 +579,19 @@ class EventStoreContract(ABC):
                 with pytest.raises(UnknownOrder):
                     await store.events(never)
             assert await _claimable(store) == []
+
+        self.run(test)
+
+    def test_what_a_key_made_can_be_asked(self) -> None:
+        """Nothing before, the order afterwards; not another user's, not for another request."""
+
+        async def test(store: EventStore) -> None:
+            assert await store.made_by(key()) is None
+            await store.create(accepted("o-1"), key())
+            assert await store.made_by(key()) == "o-1"
+            assert await store.made_by(key(user="other")) is None
+            with pytest.raises(KeyReused, match="k-1"):
+                await store.made_by(key(request="b"))
 
         self.run(test)
 

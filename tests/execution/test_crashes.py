@@ -203,9 +203,9 @@ def test_stopped_at_every_await_and_taken_over(build: Callable[[], Desk]) -> Non
 
             async def second() -> None:
                 while not desk.state().is_terminal:
-                    fence = await desk.store.claim(ORDER.order_id, "second")
-                    if fence is not None:
-                        await desk.executor.execute(ORDER.order_id, "second", fence)
+                    lease = await desk.store.claim(ORDER.order_id, "second")
+                    if lease is not None:
+                        await desk.executor.execute(ORDER.order_id, "second", lease.fence)
                     await anyio.sleep(0.5)
 
             _at_every_await(desk, stop)

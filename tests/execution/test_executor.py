@@ -695,13 +695,13 @@ def test_an_old_fence_can_write_nothing(
         state = await desk.journal.open(order, PRICE_X64)
         old = await desk.store.claim(order.order_id, "first")
         assert old is not None
-        state = await _carry_to(desk, state, status, old)
-        await desk.store.release(order.order_id, old)
+        state = await _carry_to(desk, state, status, old.fence)
+        await desk.store.release(order.order_id, old.fence)
         assert await desk.store.claim(order.order_id, "second") is not None
         await anyio.sleep(wait_ns / 1e9)
         log = list(desk.log())
         with pytest.raises(LeaseLost):
-            await desk.executor.execute(order.order_id, "first", old)
+            await desk.executor.execute(order.order_id, "first", old.fence)
         assert desk.log() == log
 
     virtualtime.run(main)

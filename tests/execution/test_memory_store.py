@@ -6,6 +6,7 @@ import anyio
 
 from orderengine import virtualtime
 from orderengine.execution.memory_store import MemoryEventStore
+from orderengine.execution.ports import Lease
 from tests.execution.fakes import VirtualClock
 from tests.execution.store_contract import (
     EventStoreContract,
@@ -34,12 +35,12 @@ def test_a_lease_without_end_is_held_for_ever() -> None:
     async def main() -> None:
         store = MemoryEventStore(VirtualClock())
         await store.create(accepted())
-        fence = await store.claim("o-1", "a")
-        assert fence is not None
+        lease = await store.claim("o-1", "a")
+        assert lease is not None
         await anyio.sleep(40 * 86_400)
         assert await store.claim("o-1", "b") is None
-        await store.release("o-1", fence)
-        assert await store.claim("o-1", "b") == fence + 1
+        await store.release("o-1", lease.fence)
+        assert await store.claim("o-1", "b") == Lease(lease.fence + 1, 0)
 
     virtualtime.run(main)
 
@@ -52,7 +53,9 @@ def test_logs_stand_in_the_order_of_acceptance() -> None:
         for order_id in ("b", "a", "c"):
             await store.create(accepted(order_id))
         await store.append(cancelled(2, "a"))
-        await store.append(claimed(order_id="c"), fence=await store.claim("c", "w"))
+        lease = await store.claim("c", "w")
+        assert lease is not None
+        await store.append(claimed(order_id="c"), fence=lease.fence)
         assert [[event.seq for event in log] for log in store.logs] == [[1], [1, 2], [1, 2]]
         assert [log[0].order_id for log in store.logs] == ["b", "a", "c"]
 

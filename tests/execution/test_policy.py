@@ -78,11 +78,11 @@ def test_the_greatest_input_is_rounded_down(
 def test_slippage_is_within_a_unit_of_exact(
     amount_in: int, amount_out: int, slippage_bps: int
 ) -> None:
-    """The bound is the nearest integer on the trader's side; the fixed side is untouched."""
+    """The bound is the nearest integer on the trader's side, at least one; the rest is untouched."""
     route = _route(amount_in, amount_out)
     sells = replace(ORDER, slippage_bps=slippage_bps)
     fixed, least = slippage(sells, route)
-    exact = amount_out * Fraction(10_000 - slippage_bps, 10_000)
+    exact = max(amount_out * Fraction(10_000 - slippage_bps, 10_000), Fraction(1))
     assert fixed == amount_in
     assert exact <= least < exact + 1
     greatest, fixed = slippage(replace(sells, mode=Mode.EXACT_OUT), route)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from orderengine import virtualtime
 from orderengine.errors import Unavailable
-from orderengine.execution.ports import EventStore, OpenOrder
+from orderengine.execution.ports import EventStore, Lease, OpenOrder
 from orderengine.execution.queue import MemoryQueue
 from orderengine.execution.reconciler import Reconciler
 from orderengine.model.events import Claimed, Status
@@ -67,7 +67,7 @@ def test_an_order_whose_worker_died_is_taken_up_when_its_lease_ends(lease_ns: in
 
     async def main() -> None:
         await desk.journal.open(ORDER, PRICE_X64)
-        assert await desk.store.claim(ORDER.order_id, "dead") == 1
+        assert await desk.store.claim(ORDER.order_id, "dead") == Lease(1, 0)
         await _work(desk, 15)
 
     virtualtime.run(main)
@@ -118,7 +118,7 @@ def test_orders_at_hand_are_left_alone() -> None:
 
     async def main() -> None:
         ids = await _open(desk, 3)
-        assert await desk.store.claim(ids[0], "w") == 1
+        assert await desk.store.claim(ids[0], "w") == Lease(1, 0)
         await desk.engine.cancel(ids[1])
         await Reconciler(desk.store, desk.queue).once()
         assert desk.queue.depth(NORMAL) == 1

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from orderengine import virtualtime
 from orderengine.errors import LeaseLost, Unavailable
+from orderengine.execution.ports import Lease
 from orderengine.execution.reconciler import Reconciler
 from orderengine.execution.workers import Workers
 from orderengine.model.events import Claimed, Failed, Status
@@ -171,13 +172,13 @@ def test_a_lost_lease_stops_nobody() -> None:
             group.start_soon(desk.workers.run)
             await desk.engine.submit(ORDER)
             await anyio.sleep(5)
-            fence = await desk.store.claim(ORDER.order_id, "other")
-            assert fence is not None
+            lease = await desk.store.claim(ORDER.order_id, "other")
+            assert lease is not None
             await desk.engine.submit(replace(ORDER, order_id="o-2"))
             await anyio.sleep(7)  # the first worker has lost the order by now
             assert desk.state().status is Status.BUILDING
             desk.cluster._sign_ns = 0
-            await desk.executor.execute(ORDER.order_id, "other", fence)
+            await desk.executor.execute(ORDER.order_id, "other", lease.fence)
             await anyio.sleep(20)
             await desk.workers.drain(grace_s=0)
 
@@ -246,9 +247,9 @@ def test_drain_hands_back_what_does_not_end_in_time() -> None:
         statuses = [log[-1].status for log in desk.store.logs]
         assert statuses == [Status.ROUTING, Status.ROUTING, Status.PENDING, Status.PENDING]
         for order in orders(4):
-            fence = await desk.store.claim(order.order_id, "next")
-            assert fence is not None
-            await desk.executor.execute(order.order_id, "next", fence)
+            lease = await desk.store.claim(order.order_id, "next")
+            assert lease is not None
+            await desk.executor.execute(order.order_id, "next", lease.fence)
 
     virtualtime.run(main)
     assert desk.tags("o-0")[:3] == ["accepted", "claimed", "routed"]
@@ -395,16 +396,16 @@ def test_a_lease_that_is_not_renewed_is_lost() -> None:
     """What the renewal is good for: without it another worker takes the order over."""
     desk = Desk(cluster=Cluster(Script(after_ns=10 * SECOND)))
 
-    async def main() -> int | None:
+    async def main() -> Lease | None:
         await desk.engine.submit(ORDER)
         async with anyio.create_task_group() as group:
             group.start_soon(desk.workers.run)
             await anyio.sleep(5)
-            fence = await desk.store.claim(ORDER.order_id, "other")
+            lease = await desk.store.claim(ORDER.order_id, "other")
             group.cancel_scope.cancel()
-        return fence
+        return lease
 
-    assert virtualtime.run(main) == 2
+    assert virtualtime.run(main) == Lease(fence=2, takeovers=1)
 
 
 def test_a_renewal_that_fails_is_left_to_the_next() -> None:
@@ -471,13 +472,13 @@ def test_an_error_that_is_reported_stops_nobody() -> None:
 
 
 def test_an_order_that_crashes_every_worker_is_given_up() -> None:
-    """After so many claims it ends with a reason; the others go on."""
+    """After so many leases that ran out it ends with a reason; the others go on."""
     desk = Desk(ScriptedVenue("broken", *[ZeroDivisionError()] * 4, (quote("broken"),)), count=1)
     errors: list[str] = []
 
     async def main() -> None:
         await desk.engine.submit(ORDER)
-        team = desk.hire("w", on_error=lambda order_id, _: errors.append(order_id), claims_max=4)
+        team = desk.hire("w", on_error=lambda order_id, _: errors.append(order_id), takeovers_max=3)
         async with anyio.create_task_group() as group:
             group.start_soon(_employ, desk, team, 20)
             await anyio.sleep(10)
@@ -492,15 +493,15 @@ def test_an_order_that_crashes_every_worker_is_given_up() -> None:
 
 
 def test_an_order_that_kills_its_process_before_any_event_is_given_up() -> None:
-    """Nobody is left to write more than the claim: the fence counts, in the store."""
+    """Nobody is left to write more than the claim: the store counts the leases that ran out."""
     desk = Desk()
 
     async def main() -> None:
         await desk.journal.open(ORDER, PRICE_X64)
         for number in range(3):
-            assert await desk.store.claim(ORDER.order_id, "dead") == number + 1
+            assert await desk.store.claim(ORDER.order_id, "dead") == Lease(number + 1, number)
             await anyio.sleep(LEASE_NS / 1e9)
-        await _employ(desk, desk.hire("w", claims_max=3), 5)
+        await _employ(desk, desk.hire("w", takeovers_max=2), 5)
 
     virtualtime.run(main)
     assert desk.tags() == ["accepted", "failed"]
@@ -515,7 +516,7 @@ def test_an_order_whose_transaction_is_out_is_not_given_up() -> None:
         with anyio.move_on_after(1):
             await desk.execute(worker="dead")
         assert desk.state().status is Status.SUBMITTED
-        await _employ(desk, desk.hire("w", claims_max=1, renew_s=1.0), 15)
+        await _employ(desk, desk.hire("w", takeovers_max=0, renew_s=1.0), 15)
 
     virtualtime.run(main)
     assert _claims(desk) == 2
@@ -534,7 +535,7 @@ def test_giving_up_needs_the_lease() -> None:
         await desk.store.claim(ORDER.order_id, "next")
         assert stale is not None
         with pytest.raises(LeaseLost):
-            await desk.executor.give_up(ORDER.order_id, stale)
+            await desk.executor.give_up(ORDER.order_id, stale.fence)
 
     virtualtime.run(main)
     assert desk.tags() == ["accepted"]
@@ -546,8 +547,8 @@ def test_giving_up_yields_to_a_cancellation() -> None:
 
     async def main() -> None:
         await desk.journal.open(ORDER, PRICE_X64)
-        fence = await desk.store.claim(ORDER.order_id, "w")
-        assert fence is not None
+        lease = await desk.store.claim(ORDER.order_id, "w")
+        assert lease is not None
         first_read = desk.store.events
 
         async def overtaken(order_id: str, from_seq: int = 1) -> object:
@@ -557,7 +558,7 @@ def test_giving_up_yields_to_a_cancellation() -> None:
             return events
 
         desk.store.events = overtaken  # type: ignore[method-assign,assignment]
-        state = await desk.executor.give_up(ORDER.order_id, fence)
+        state = await desk.executor.give_up(ORDER.order_id, lease.fence)
         assert state.status is Status.CANCELLED
 
     virtualtime.run(main)

@@ -1,4 +1,4 @@
-"""Use a store from a process of its own: ``python -m tests.storage.children WHAT PATH NAME``.
+"""Use a store from a process of its own: ``python -m tests.storage.children WHAT URL NAME``.
 
 Each program waits for a line on standard input, so that several begin together, and writes a line
 for each thing that the store has acknowledged.
@@ -13,16 +13,17 @@ from pathlib import Path
 
 import anyio
 
-from orderengine.storage.sqlite.store import SqliteEventStore
+from orderengine.storage.database import OrderStore
+from orderengine.storage.opening import open_database
 from tests.execution.store_contract import accepted, cancelled, claimed, key
 
 ORDERS = 200
 REQUESTS = 500
 
 
-def start(what: str, path: Path, name: str) -> subprocess.Popen[str]:
+def start(what: str, url: str, name: str) -> subprocess.Popen[str]:
     """Start a program; the caller sends the line, reads, and waits for it."""
-    command = [sys.executable, "-m", "tests.storage.children", what, str(path), name]
+    command = [sys.executable, "-m", "tests.storage.children", what, url, name]
     root = Path(__file__).parents[2]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=root, stdin=pipe, stdout=pipe, text=True)
@@ -33,7 +34,7 @@ def _say(*words: object) -> None:
     sys.stdout.flush()
 
 
-async def write(store: SqliteEventStore, name: str) -> None:
+async def write(store: OrderStore, name: str) -> None:
     """Create orders, claim them and end them, until killed."""
 
     async def loop(lane: int) -> None:
@@ -43,10 +44,11 @@ async def write(store: SqliteEventStore, name: str) -> None:
             order_id = f"{name}-{lane}-{number}"
             await store.create(accepted(order_id), key(order_id))
             _say(order_id, 1)
-            fence = await store.claim(order_id, name)
-            await store.append(claimed(order_id=order_id), fence=fence)
+            lease = await store.claim(order_id, name)
+            assert lease is not None
+            await store.append(claimed(order_id=order_id), fence=lease.fence)
             _say(order_id, 2)
-            await store.append(cancelled(3, order_id), fence=fence)
+            await store.append(cancelled(3, order_id), fence=lease.fence)
             _say(order_id, 3)
 
     async with anyio.create_task_group() as group:
@@ -54,20 +56,20 @@ async def write(store: SqliteEventStore, name: str) -> None:
             group.start_soon(loop, lane)
 
 
-async def claim(store: SqliteEventStore, name: str) -> None:
+async def claim(store: OrderStore, name: str) -> None:
     """Try to claim all orders at once; say which were got, under which fence."""
 
     async def one(order_id: str) -> None:
-        fence = await store.claim(order_id, name)
-        if fence is not None:
-            _say(order_id, fence)
+        lease = await store.claim(order_id, name)
+        if lease is not None:
+            _say(order_id, lease.fence)
 
     async with anyio.create_task_group() as group:
         for number in range(ORDERS):
             group.start_soon(one, f"o-{number}")
 
 
-async def request(store: SqliteEventStore, name: str) -> None:
+async def request(store: OrderStore, name: str) -> None:
     """Send one request many times at once, each as an order of its own; say which was made."""
 
     async def one(number: int) -> None:
@@ -78,19 +80,19 @@ async def request(store: SqliteEventStore, name: str) -> None:
             group.start_soon(one, number)
 
 
-PROGRAMS: dict[str, Callable[[SqliteEventStore, str], Awaitable[None]]] = {
+PROGRAMS: dict[str, Callable[[OrderStore, str], Awaitable[None]]] = {
     "write": write,
     "claim": claim,
     "request": request,
 }
 
 
-async def _main(what: str, path: str, name: str) -> None:
+async def _main(what: str, url: str, name: str) -> None:
     sys.stdin.readline()
-    async with SqliteEventStore(path, lease_ns=60_000_000_000) as store:
-        await PROGRAMS[what](store, name)
+    async with open_database(url, lease_ns=60_000_000_000, upgrade=True) as database:
+        await PROGRAMS[what](database.orders, name)
 
 
 if __name__ == "__main__":
-    _, what, path, name = sys.argv
-    anyio.run(_main, what, path, name, backend="asyncio")
+    _, what, url, name = sys.argv
+    anyio.run(_main, what, url, name, backend="asyncio")

@@ -1,26 +1,47 @@
-"""Share a file between processes, and kill them."""
+"""Share a database between processes, and kill them."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
+import anyio
 import pytest
 
 from orderengine.market.draws import Draws
-from orderengine.storage.sqlite.store import SqliteEventStore
+from orderengine.storage.database import Database
+from orderengine.storage.opening import open_database, sqlite_path
 from tests.execution.store_contract import accepted
+from tests.servers import PostgresServer
 from tests.storage.children import ORDERS, REQUESTS, start
-from tests.storage.files import run_in_file
+from tests.storage.databases import DatabaseTest
 
 PATIENCE_S = 60
 
 
-def _together(what: str, path: Path, count: int = 2) -> list[list[str]]:
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give a database that does not exist yet, or holds nothing."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/orders.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.create_database()
+
+
+def _run(test: DatabaseTest, url: str) -> None:
+    async def main() -> None:
+        async with open_database(url, upgrade=True) as database:
+            await test(database)
+
+    anyio.run(main, backend="asyncio")
+
+
+def _together(what: str, url: str, count: int = 2) -> list[list[str]]:
     """Run a program in several processes at once; return the lines of each."""
-    children = [start(what, path, f"{what}-{number}") for number in range(count)]
+    children = [start(what, url, f"{what}-{number}") for number in range(count)]
     for child in children:
         assert child.stdin is not None
         child.stdin.write("go\n")
@@ -30,9 +51,9 @@ def _together(what: str, path: Path, count: int = 2) -> list[list[str]]:
     return said
 
 
-def _killed_after(path: Path, name: str, seconds: float) -> list[str]:
+def _killed_after(url: str, name: str, seconds: float) -> list[str]:
     """Run a writer, kill it; return the lines that it completed."""
-    child = start("write", path, name)
+    child = start("write", url, name)
     assert child.stdin is not None
     assert child.stdout is not None
     child.stdin.write("go\n")
@@ -45,76 +66,74 @@ def _killed_after(path: Path, name: str, seconds: float) -> list[str]:
     return said[: said.rfind("\n") + 1].splitlines()
 
 
-def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path) -> None:
-    """Five writers killed in the midst, one after another, on one file."""
-    path, moments = tmp_path / "orders.db", Draws(20_261_123, "kill")
+def test_what_was_acknowledged_outlives_a_kill(url: str) -> None:
+    """Five writers killed in the midst, one after another; a reader of the log misses none."""
+    moments = Draws(20_261_123, "kill")
     acknowledged: dict[str, int] = {}
-    for run in range(5):
-        for line in _killed_after(path, f"run{run}", 0.5 * moments.uniform(run)):
-            order_id, seq = line.split()
-            acknowledged[order_id] = int(seq)
 
-        async def check(store: SqliteEventStore) -> None:
-            for order_id, seq in acknowledged.items():
-                log = await store.events(order_id)
-                assert len(log) >= seq
-                assert [event.seq for event in log] == list(range(1, len(log) + 1))
-            told = await store.since(0, 1_000_000)
-            assert [number for number, _ in told] == list(range(1, len(told) + 1))
-            last = Counter({event.order_id: event.seq for _, event in told})
-            assert sum(last.values()) == len(told)
-            assert last.keys() >= acknowledged.keys()
+    async def check(database: Database) -> None:
+        store = database.orders
+        start = await store.position()
+        for run in range(5):
+            lines = await anyio.to_thread.run_sync(
+                _killed_after, url, f"run{run}", 0.5 * moments.uniform(run)
+            )
+            for line in lines:
+                order_id, seq = line.split()
+                acknowledged[order_id] = int(seq)
+        logs = await store.logs(list(acknowledged))
+        for order_id, least in acknowledged.items():
+            found = [event.seq for event in logs[order_id]]
+            assert len(found) >= least
+            assert found == list(range(1, len(found) + 1))
+        told, position = await store.since(start, 1_000_000)
+        assert await store.since(position, 1) == ([], position)
+        last = Counter({event.order_id: event.seq for event in told})
+        assert sum(last.values()) == len(told)
+        assert last.keys() >= acknowledged.keys()
 
-        run_in_file(check, path)
+    _run(check, url)
     assert len(acknowledged) > 100
-    with sqlite3.connect(path) as db:
-        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert db.execute("PRAGMA foreign_key_check").fetchall() == []
-    db.close()
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(sqlite_path(url))) as db:
+            assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            assert db.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
-def test_an_order_is_claimed_by_one_process(tmp_path: Path) -> None:
+def test_an_order_is_claimed_by_one_process(url: str) -> None:
     """Two processes claim the same 200 orders at once; and again once they were given back."""
-    path = tmp_path / "orders.db"
 
-    async def fill(store: SqliteEventStore) -> None:
+    async def fill(database: Database) -> None:
         for number in range(ORDERS):
-            await store.create(accepted(f"o-{number}"))
+            await database.orders.create(accepted(f"o-{number}"))
 
-    run_in_file(fill, path)
-    _claim_all(path, fence=1)
-    _claim_all(path, fence=2)
+    _run(fill, url)
+    _claim_all(url, fence=1)
+    _claim_all(url, fence=2)
 
 
-def _claim_all(path: Path, fence: int) -> None:
-    claims = [line.split() for lines in _together("claim", path) for line in lines]
+def _claim_all(url: str, fence: int) -> None:
+    claims = [line.split() for lines in _together("claim", url) for line in lines]
     expected = sorted([f"o-{number}", str(fence)] for number in range(ORDERS))
     assert sorted(claims) == expected
 
-    async def give_back(store: SqliteEventStore) -> None:
-        assert await store.claimable(ORDERS) == []
+    async def give_back(database: Database) -> None:
+        assert await database.orders.claimable(ORDERS) == []
         for order_id, given in claims:
-            await store.release(order_id, int(given))
+            await database.orders.release(order_id, int(given))
 
-    run_in_file(give_back, path)
+    _run(give_back, url)
 
 
-def test_a_key_makes_one_order_over_all_processes(tmp_path: Path) -> None:
-    """Two processes send one request 500 times each, to a file that does not exist yet."""
-    path = tmp_path / "orders.db"
-    said = [line for lines in _together("request", path) for line in lines]
-    assert len(said) == 2 * REQUESTS
+@pytest.mark.parametrize("count", [2, 4])
+def test_a_key_makes_one_order_over_all_processes(url: str, count: int) -> None:
+    """Each sends one request 500 times, to a database that they build together."""
+    said = [line for lines in _together("request", url, count) for line in lines]
+    assert len(said) == count * REQUESTS
     assert len(set(said)) == 1
 
-    async def check(store: SqliteEventStore) -> None:
-        assert [order.order_id for order in await store.claimable(10)] == [said[0]]
-        assert await store.last() == 1
+    async def check(database: Database) -> None:
+        assert [order.order_id for order in await database.orders.claimable(10)] == [said[0]]
+        assert (await database.operations.counts()).by_status == {"pending": 1}
 
-    run_in_file(check, path)
-
-
-@pytest.mark.parametrize("count", [4])
-def test_a_new_file_is_built_once(tmp_path: Path, count: int) -> None:
-    """Processes that open it together agree on one schema and serve at once."""
-    said = _together("request", tmp_path / "orders.db", count)
-    assert [len(lines) for lines in said] == [REQUESTS] * count
+    _run(check, url)

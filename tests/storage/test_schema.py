@@ -34,7 +34,7 @@ def test_the_database_refuses(statement: str) -> None:
         await store.append(claimed())
         await store.append(cancelled(3))
         with pytest.raises(InvariantViolated, match="refused a write"):
-            await store._write(lambda db: db.execute(statement))
+            await store.file.write(lambda db: db.execute(statement))
         assert list(await store.events("o-1")) == [accepted(), claimed(), cancelled(3)]
 
     run_in_file(test)
@@ -47,6 +47,7 @@ QUERIES = [
     queries._CLAIMABLE,
     queries._LAST,
     queries._SINCE,
+    queries._DUE,
     queries._EXECUTION,
     *queries._ORDERS.values(),
 ]
@@ -58,8 +59,7 @@ def test_every_question_is_answered_from_an_index(query: str) -> None:
 
     async def test(store: SqliteEventStore) -> None:
         values = (None,) * query.count("?")
-        assert store._connections is not None
-        plan = store._connections.reader.execute(f"EXPLAIN QUERY PLAN {query}", values)
+        plan = store.file.reader.execute(f"EXPLAIN QUERY PLAN {query}", values)
         steps = [step for *_, step in plan.fetchall()]
         assert not [step for step in steps if "TEMP B-TREE" in step], steps
         tables = [step for step in steps if " orders" in step or " events" in step]
@@ -77,9 +77,9 @@ def test_the_transactions_of_an_ended_order_are_removed() -> None:
         event, signed = submitted(2)
         await store.append(event, signed=signed)
         count = "SELECT count(*) FROM signed_transactions"
-        assert await store._write(lambda db: db.execute(count).fetchall()) == [(1,)]
+        assert await store.file.write(lambda db: db.execute(count).fetchall()) == [(1,)]
         await store.append(cancelled(3))
-        assert await store._write(lambda db: db.execute(count).fetchall()) == [(0,)]
+        assert await store.file.write(lambda db: db.execute(count).fetchall()) == [(0,)]
 
     run_in_file(test)
 
@@ -93,7 +93,7 @@ def test_the_database_tells_the_time() -> None:
             return int(ms)
 
         before = time.time_ns() // 1_000_000
-        told = await store._write(now)
+        told = await store.file.write(now)
         assert before - 2 <= told <= time.time_ns() // 1_000_000 + 2
 
     run_in_file(test)

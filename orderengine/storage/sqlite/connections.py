@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from orderengine.errors import InvalidData, Unavailable
-from orderengine.storage.sqlite.migrations import migrate
+from orderengine.storage.sqlite.migrations import migrate, version_in
 
-__all__ = ["Synchronous", "execute_when_free", "open_reader", "open_writer"]
+__all__ = ["Synchronous", "execute_when_free", "open_existing", "open_reader", "open_writer"]
 
 Synchronous = Literal["FULL", "NORMAL", "OFF"]
 
@@ -92,6 +92,34 @@ def open_reader(path: Path) -> sqlite3.Connection:
         )
     except sqlite3.OperationalError as error:
         raise Unavailable(f"{path}: {error}") from error
+
+
+def open_existing(path: Path) -> sqlite3.Connection:
+    """Open an event store for reading, and change nothing in it.
+
+    Unlike ``open_reader`` it needs no writer beside it, so it may also tidy the log up at the end.
+
+    Raises:
+        InvalidData: there is nothing, no database, or another program's.
+        Unavailable: it cannot be read now.
+    """
+    if not path.exists():
+        raise InvalidData(str(path), "nothing", "the database of a service")
+    db: sqlite3.Connection | None = None
+    try:
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        db = sqlite3.connect(uri, uri=True, timeout=_READ_WAIT_S, isolation_level=None)
+        version_in(db, str(path))
+    except sqlite3.OperationalError as error:
+        _close(db)
+        raise Unavailable(f"{path}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        _close(db)
+        raise InvalidData(str(path), str(error), "an SQLite database") from error
+    except InvalidData:
+        _close(db)
+        raise
+    return db
 
 
 def _close(db: sqlite3.Connection | None) -> None:

@@ -180,7 +180,7 @@ def _commit(db: sqlite3.Connection, group: list[_Pending[Any]], wait_s: float) -
 
 
 def _explained(error: Exception) -> Exception:
-    if not isinstance(error, sqlite3.Error):
+    if not isinstance(error, (sqlite3.Error, OverflowError)):  # a number beyond 64 bits
         return error
     explained = InvariantViolated(f"the database refused a write: {error}")
     explained.__cause__ = error

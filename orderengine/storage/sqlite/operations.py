@@ -44,6 +44,12 @@ class SqliteOperations:
         ((version,),) = rows(self._file.reader, "PRAGMA user_version")
         return int(version)
 
+    async def size_bytes(self) -> int:
+        """Return how much room the database takes, without the log beside it."""
+        query = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+        ((size,),) = rows(self._file.reader, query)
+        return int(size)
+
     async def beat(self, process: str, body: bytes) -> None:
         """Store what a process says of itself now, and forget those silent for an hour."""
 

@@ -54,7 +54,8 @@ _SINCE = """
     WHERE e.number > ? ORDER BY e.number LIMIT ?"""
 _DUE = """
     SELECT deadline_ns, order_id FROM orders INDEXED BY orders_due
-    WHERE is_open = 1 AND deadline_ns IS NOT NULL AND deadline_ns < ? ORDER BY deadline_ns LIMIT ?"""
+    WHERE is_open = 1 AND deadline_ns IS NOT NULL AND deadline_ns < ?
+    ORDER BY deadline_ns LIMIT ?"""
 _EXECUTION = "SELECT body FROM chain WHERE signature = ?"
 _ORDERS = {
     None: """

@@ -1,3 +1,4 @@
+-- oldest code: 1
 -- Version 1: orders and their events, what is signed, what was asked, and the simulated chain.
 
 -- What dates the leases. julianday tells it to 40 µs in every version of SQLite;

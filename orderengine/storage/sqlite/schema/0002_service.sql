@@ -1,3 +1,4 @@
+-- oldest code: 1
 -- Version 2: keys, what operators decide, what processes say of themselves, and pruning.
 
 ALTER TABLE orders ADD COLUMN takeovers INTEGER NOT NULL DEFAULT 0;  -- leases that ran out

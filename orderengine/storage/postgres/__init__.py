@@ -1,0 +1,1 @@
+"""Keep all in one PostgreSQL database, for any number of machines."""

@@ -1,0 +1,230 @@
+"""Do many callers' operations in one statement.
+
+A round trip and a commit take about as long for one row as for hundreds. So callers put what they
+want done into a list and wait; one task a connection takes what has gathered, asks the database
+once, and wakes them. While the database works, the next batch gathers: with one caller a batch is
+one operation, with a thousand it is hundreds, and nothing waits for a timer.
+
+A batch is one statement, committed by itself, that gives each operation its own answer: being
+refused is an answer. Two operations that touch the same thing never share a batch. Where the
+statement fails for what one operation holds, or for a row that somebody else keeps locked, each is
+done again alone, so that only the culprit fails; where the connection or the server is at fault,
+all of the batch are told ``Unavailable``.
+
+Every wait ends: the list is bounded, a batch is bounded, a statement is bounded, and an operation
+that has waited too long is not begun but told ``Unavailable``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+import anyio
+from msgspec import Struct
+
+from orderengine.errors import InvariantViolated, OrderEngineError, Unavailable
+from orderengine.storage.postgres.connections import Link, Locked
+
+__all__ = ["AGAIN", "Again", "Kind", "Line"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+BATCH_MAX = 512
+"""Operations a statement: some 30 ms of the server's time."""
+_PATIENCE_S = 10.0
+_TRIES_MAX = 8
+_LOCKED_MAX = 2
+
+
+class Again(Enum):
+    """Say that another process was first, and the next statement will see what it wrote."""
+
+    AGAIN = "again"
+
+
+AGAIN = Again.AGAIN
+
+
+class Kind(Struct, Generic[T, R], frozen=True, eq=False):
+    """Describe operations that can be done together."""
+
+    run: Callable[[Link, Sequence[T]], Awaitable[Sequence[R | OrderEngineError | Again]]]
+    """Do them in one statement; return one answer each, in their order."""
+    touches: Callable[[T], tuple[Hashable, ...]]
+    """Return what an operation touches; two with something in common are done one after another."""
+    size: int = BATCH_MAX
+
+
+class _Pending(Generic[T, R]):
+    """Hold one operation, then what became of it."""
+
+    __slots__ = ("answer", "done", "operation", "tries", "until")
+
+    def __init__(self, operation: T, until: float) -> None:
+        self.operation = operation
+        self.until = until
+        self.tries = 0
+        self.answer: R | OrderEngineError | Again = AGAIN
+        self.done = anyio.Event()
+
+    async def outcome(self) -> R:
+        """Wait until it was done; return or raise its answer."""
+        await self.done.wait()
+        if isinstance(self.answer, OrderEngineError):
+            raise self.answer
+        if isinstance(self.answer, Again):
+            raise InvariantViolated("an operation was never done")
+        return self.answer
+
+
+class Line:
+    """Do operations on one connection, batch after batch; kinds take turns.
+
+    Args:
+        link: the connection; nobody else uses it.
+        capacity: how many operations may wait.
+    """
+
+    def __init__(self, link: Link, *, capacity: int) -> None:
+        self._link = link
+        self._capacity = capacity
+        self._waiting: dict[Kind[Any, Any], deque[_Pending[Any, Any]]] = {}
+        self._count = 0
+        self._work = anyio.Event()
+        self._is_closed = False
+
+    def __len__(self) -> int:
+        """Return how many operations wait or are being done."""
+        return self._count
+
+    async def do(self, kind: Kind[T, R], operation: T) -> R:
+        """Do an operation with others in one statement; return once that is committed.
+
+        A caller that is cancelled while it waits has taken nothing back: the operation may still
+        be done.
+
+        Raises:
+            OrderEngineError: why it was refused; it changed nothing.
+            Unavailable: the database cannot be used now, or too much waits. Where the connection
+                broke, it may have been done all the same: look.
+            InvariantViolated: the database refused what no operation of ours should ask.
+        """
+        return await self._add(kind, operation).outcome()
+
+    async def do_all(self, kind: Kind[T, R], operations: Iterable[T]) -> list[R]:
+        """Do operations together; return what each gave. Raises as ``do`` does."""
+        waiting = [self._add(kind, operation) for operation in operations]
+        return [await pending.outcome() for pending in waiting]
+
+    def _add(self, kind: Kind[T, R], operation: T) -> _Pending[T, R]:
+        if self._is_closed:
+            raise Unavailable("the database is closed")
+        if self._count >= self._capacity:
+            raise Unavailable(f"{self._capacity} operations wait for the database already")
+        pending = _Pending[T, R](operation, anyio.current_time() + _PATIENCE_S)
+        self._waiting.setdefault(kind, deque()).append(pending)
+        self._count += 1
+        self._work.set()
+        return pending
+
+    def close(self) -> None:
+        """Take no more operations, and let ``serve`` return once those that wait are done."""
+        self._is_closed = True
+        self._work.set()
+
+    async def serve(self) -> None:
+        """Do batch after batch until ``close``, also while cancelled: callers wait for it."""
+        with anyio.CancelScope(shield=True):
+            try:
+                while self._count or not self._is_closed:
+                    if not self._count:
+                        self._work = anyio.Event()
+                        await self._work.wait()
+                        continue
+                    for kind, waiting in list(self._waiting.items()):
+                        if waiting:
+                            await self._do_next(kind, waiting)
+            finally:
+                self._is_closed = True
+                for waiting in self._waiting.values():
+                    self._end(waiting, Unavailable("the database was closed"))
+                    waiting.clear()
+                await self._link.close()
+
+    async def _do_next(self, kind: Kind[Any, Any], waiting: deque[_Pending[Any, Any]]) -> None:
+        batch = self._take(kind, waiting)
+        try:
+            if batch:
+                await self._attempt(kind, batch)
+        finally:
+            again = [pending for pending in batch if pending.answer is AGAIN]
+            waiting.extendleft(reversed(again))
+            self._end([pending for pending in batch if pending.answer is not AGAIN])
+
+    def _take(
+        self, kind: Kind[Any, Any], waiting: deque[_Pending[Any, Any]]
+    ) -> list[_Pending[Any, Any]]:
+        """Take the next that have nothing in common; end those that have waited too long."""
+        now, touched = anyio.current_time(), set[Hashable]()
+        batch, late, left = list[_Pending[Any, Any]](), list[_Pending[Any, Any]](), deque[Any]()
+        while waiting and len(batch) < kind.size:
+            pending = waiting.popleft()
+            touches = kind.touches(pending.operation)
+            if pending.until < now or pending.tries >= _TRIES_MAX:
+                late.append(pending)
+            elif touched.isdisjoint(touches):
+                touched.update(touches)
+                batch.append(pending)
+            else:
+                left.append(pending)
+        waiting.extendleft(reversed(left))
+        for pending in late:
+            self._end([pending], Unavailable("the database is busy: this waited too long"))
+        return batch
+
+    def _end(
+        self, ended: Sequence[_Pending[Any, Any]], error: OrderEngineError | None = None
+    ) -> None:
+        for pending in ended:
+            if error is not None:
+                pending.answer = error
+            self._count -= 1
+            pending.done.set()
+
+    async def _attempt(self, kind: Kind[Any, Any], batch: list[_Pending[Any, Any]]) -> None:
+        for pending in batch:
+            pending.tries += 1
+        try:
+            answers = await kind.run(self._link, [pending.operation for pending in batch])
+        except Exception as error:  # noqa: BLE001  (the operation's caller gets it)
+            if len(batch) > 1 and (isinstance(error, Locked) or not isinstance(error, Unavailable)):
+                await self._attempt_each(kind, batch)
+                return
+            for pending in batch:
+                pending.answer = _ours(error)
+        else:
+            for pending, answer in zip(batch, answers, strict=True):
+                pending.answer = answer
+
+    async def _attempt_each(self, kind: Kind[Any, Any], batch: list[_Pending[Any, Any]]) -> None:
+        """Do each alone; once several were locked out, leave the rest for later."""
+        locked = 0
+        for pending in batch:
+            if locked < _LOCKED_MAX:
+                await self._attempt(kind, [pending])
+                locked += isinstance(pending.answer, Locked)
+            else:
+                pending.answer = Unavailable("the database is busy: much of it is locked")
+
+
+def _ours(error: Exception) -> OrderEngineError:
+    if isinstance(error, OrderEngineError):
+        is_shared = type(error) in {Unavailable, Locked}  # each caller raises one of its own
+        return type(error)(*error.args) if is_shared else error
+    ours = InvariantViolated(f"an operation broke: {type(error).__name__}: {error}")
+    ours.__cause__ = error
+    return ours
