@@ -10,7 +10,17 @@ from __future__ import annotations
 import rich_click as click
 
 from orderengine import __version__
-from orderengine.cli import database, keys, pools, routing, serving, studies, verifying
+from orderengine.cli import (
+    database,
+    keys,
+    operations,
+    orders,
+    pools,
+    routing,
+    serving,
+    studies,
+    verifying,
+)
 from orderengine.cli.shared import OneLine
 
 __all__ = ["main"]
@@ -26,6 +36,8 @@ for _command in (
     *serving.COMMANDS,
     *keys.COMMANDS,
     *database.COMMANDS,
+    *orders.COMMANDS,
+    *operations.COMMANDS,
     *studies.COMMANDS,
     *pools.COMMANDS,
     *routing.COMMANDS,

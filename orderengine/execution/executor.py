@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from orderengine.errors import (
     InvalidRequest,
     Rejected,
@@ -17,6 +19,7 @@ from orderengine.errors import (
     Unavailable,
     UnknownOrder,
 )
+from orderengine.execution.gate import Gate
 from orderengine.execution.inquiry import Answer, Inquiry
 from orderengine.execution.journal import Journal
 from orderengine.execution.policy import ExecutionPolicy, checked_limits, checked_wait
@@ -59,6 +62,12 @@ from orderengine.model.order import Order
 __all__ = ["Executor"]
 
 
+class _Rest(Struct, frozen=True):
+    """Begin no attempt before the gate has changed."""
+
+    gate: Gate
+
+
 class Executor:
     """Execute orders over the ports it is given; holds no state of its own about any order."""
 
@@ -72,16 +81,20 @@ class Executor:
         store: EventStore,
         journal: Journal,
         policy: ExecutionPolicy,
+        gate: Gate | None = None,
     ) -> None:
         self._clock = clock
-        self._inquiry = Inquiry(venues, clock, policy)
+        self._gate = gate
+        self._inquiry = Inquiry(venues, clock, policy, gate)
         self._settlement = settlement
         self._prices = prices
         self._store = store
         self._journal = journal
         self._policy = policy
 
-    async def execute(self, order_id: str, worker: str, fence: int) -> OrderState:
+    async def execute(  # noqa: PLR0912  (a branch a step)
+        self, order_id: str, worker: str, fence: int
+    ) -> OrderState:
         """Carry the order to its end and return its last state.
 
         Raises:
@@ -90,7 +103,10 @@ class Executor:
         state = await self._journal.load(order_id)
         signed: Signed | None = None
         while not state.status.is_terminal:
+            step: Step | _Rest
             step = next_step(state, self._clock.now_ns(), self._policy.route_age_ns_max)
+            if self._gate is not None:
+                step = _allowed(step, self._gate)
             event: Event | None = None
             try:
                 match step:
@@ -112,6 +128,9 @@ class Executor:
                             event = self._settled(state, signed, outcome)
                     case Pause():
                         await self._clock.sleep_until(step.until_ns)
+                    case _Rest():
+                        await step.gate.wait()
+                        state = await self._journal.load(order_id)  # it may have ended meanwhile
                     case _:
                         event = self._noted(state, step, worker)
                 if isinstance(event, Submitted) and signed is not None:
@@ -292,3 +311,14 @@ class Executor:
 
     def _price(self, order: Order) -> int:
         return self._prices.reference_price_x64(order.sell, order.buy)
+
+
+def _allowed(step: Step, gate: Gate) -> Step | _Rest:
+    """Return the step, or what an operator's pause makes of it: a wait, or another route."""
+    if gate.is_paused and isinstance(step, AskQuotes | Build):
+        return _Rest(gate)
+    if isinstance(step, Build):
+        for leg in step.route.legs:
+            if leg.venue in gate.paused_venues:
+                return Requote(f"an operator has paused {leg.venue}")
+    return step

@@ -35,11 +35,16 @@ class Journal:
         self._store = store
         self._clock = clock
         self._observe = observe
+        self._trace: Callable[[OrderState, Event], None] | None = None
         self._nudges: dict[str, anyio.Event] = {}
 
     def watch(self, observe: Callable[[Event], None]) -> None:
         """Call this from now on with each event, in the place of what was called before."""
         self._observe = observe
+
+    def trace(self, trace: Callable[[OrderState, Event], None]) -> None:
+        """Call this, too, with each event that is stored and the state after it."""
+        self._trace = trace
 
     async def load(self, order_id: str) -> OrderState:
         """Return the order's state. Raises ``UnknownOrder``."""
@@ -63,7 +68,7 @@ class Journal:
         stored_id = await self._store.create(event, key)
         if stored_id != order.order_id:
             return await self.load(stored_id)
-        self._publish(event)
+        self._publish(state, event)
         return state
 
     async def made_by(self, key: IdempotencyKey) -> OrderState | None:
@@ -88,10 +93,12 @@ class Journal:
         """
         after = apply(state, event)
         await self._store.append(event, fence=fence, signed=signed)
-        self._publish(event)
+        self._publish(after, event)
         return after
 
-    def _publish(self, event: Event) -> None:
+    def _publish(self, state: OrderState, event: Event) -> None:
+        if self._trace is not None:
+            self._trace(state, event)
         if self._observe is not None:
             self._observe(event)
         if self._nudges:

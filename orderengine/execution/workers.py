@@ -7,14 +7,16 @@ from contextlib import suppress
 
 import anyio
 
-from orderengine.errors import LeaseLost, Unavailable, UnknownOrder
+from orderengine.errors import InvalidData, LeaseLost, Unavailable, UnknownOrder
 from orderengine.execution.executor import Executor
+from orderengine.execution.gate import Gate
 from orderengine.execution.ports import EventStore, Lease, WorkQueue
 
 __all__ = ["Workers"]
 
 _RELEASE_S_MAX = 5.0
 _PAUSE_S_MIN, _PAUSE_S_MAX = 0.1, 5.0
+_UNREADABLE_MAX = 10_000
 
 
 class Workers:
@@ -35,6 +37,7 @@ class Workers:
         takeovers_max: an order whose lease ran out more often under its holders is given up, so
             that one that kills every process that takes it does not go on for ever. A lease that
             was given back, as in a restart, does not count.
+        gate: while it says that all work is paused, no order is claimed.
     """
 
     def __init__(  # noqa: PLR0913  (what a study leaves out, a service needs)
@@ -48,6 +51,7 @@ class Workers:
         renew_s: float | None = None,
         on_error: Callable[[str, Exception], None] | None = None,
         takeovers_max: int | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._queue = queue
         self._store = store
@@ -57,6 +61,16 @@ class Workers:
         self._renew_s = renew_s
         self._on_error = on_error
         self._takeovers_max = takeovers_max
+        self._gate = gate
+        self._is_draining = False
+        self._unreadable: set[str] = set()
+        """Orders whose logs this code cannot read: left to a process that can."""
+        self.claimed = 0
+        """Leases taken so far."""
+        self.takeovers = 0
+        """Those of them that had run out under another holder, then or earlier."""
+        self.ended = 0
+        """Orders carried to their end so far."""
         self._leases: dict[str, tuple[str, int]] = {}
         """The order and the fence that a worker holds; two workers may be woken for one order."""
         self._scope: anyio.CancelScope | None = None
@@ -77,9 +91,16 @@ class Workers:
         finally:
             self._idle.set()
 
+    def stop_claiming(self) -> None:
+        """Take no new order from now on; those at hand go on."""
+        self._is_draining = True
+        self._queue.close()
+        if self._gate is not None:
+            self._gate.wake()
+
     async def drain(self, grace_s: float) -> None:
         """Take no new order, let those at hand end for ``grace_s`` seconds, then hand them back."""
-        self._queue.close()
+        self.stop_claiming()
         if self._scope is None or self._idle is None:
             return  # it never ran: nothing is at hand
         with anyio.move_on_after(grace_s):
@@ -87,9 +108,14 @@ class Workers:
         self._scope.cancel()
         await self._idle.wait()
 
+    @property
+    def at_hand(self) -> int:
+        """How many orders are held now, where leases are renewed."""
+        return len(self._leases)
+
     async def _work(self, worker: str) -> None:
         """Take order after order; where something is unavailable, try the same one again later."""
-        pause_s, order_id = _PAUSE_S_MIN, await self._queue.get()
+        pause_s, order_id = _PAUSE_S_MIN, await self._next()
         while order_id is not None:
             fence, is_available = None, True
             try:
@@ -98,10 +124,13 @@ class Workers:
                     lease = await self._store.claim(order_id, worker)
                     if lease is not None:  # else another worker has it, or it has ended
                         fence = lease.fence
+                        self.claimed += 1
+                        self.takeovers += lease.takeovers > 0
                         if self._renew_s is not None:
                             self._leases[worker] = (order_id, fence)
                         if not (self._is_hopeless(lease) and await self._gave_up(order_id, fence)):
                             await self._executor.execute(order_id, worker, fence)
+                        self.ended += 1
                         fence = None  # the lease of an order that has ended is over
             except Unavailable:
                 is_available = False
@@ -109,16 +138,46 @@ class Workers:
                 if self._on_error is None:
                     raise
                 self._on_error(order_id, error)
-                fence = None  # not given back: it is tried again when its lease has run out
+                if not self._is_unreadable(order_id, error):
+                    fence = None  # not given back: it is tried again when its lease has run out
             finally:
                 self._leases.pop(worker, None)
                 if fence is not None:
                     await self._release(order_id, fence)
             if is_available:
-                pause_s, order_id = _PAUSE_S_MIN, await self._queue.get()
+                pause_s, order_id = _PAUSE_S_MIN, await self._next()
             else:
-                await anyio.sleep(pause_s)
+                order_id = await self._again(order_id, pause_s)
                 pause_s = min(2 * pause_s, _PAUSE_S_MAX)
+
+    async def _next(self) -> str | None:
+        """Return the next order's id when it may be claimed; None once no more are taken."""
+        while True:
+            order_id = await self._queue.get()
+            while self._gate is not None and self._gate.is_paused and not self._is_draining:
+                await self._gate.wait()
+            if self._is_draining:
+                return None
+            if order_id not in self._unreadable:
+                return order_id
+
+    @property
+    def _is_paused(self) -> bool:
+        return self._gate is not None and self._gate.is_paused
+
+    async def _again(self, order_id: str, pause_s: float) -> str | None:
+        """Return the same order's id after a pause; it is left if nothing may be claimed now."""
+        await anyio.sleep(pause_s)
+        return await self._next() if self._is_draining or self._is_paused else order_id
+
+    def _is_unreadable(self, order_id: str, error: Exception) -> bool:
+        """Return whether the order cannot be read; it is left alone here from now on."""
+        if not isinstance(error, InvalidData):
+            return False
+        if len(self._unreadable) >= _UNREADABLE_MAX:
+            self._unreadable.clear()
+        self._unreadable.add(order_id)
+        return True
 
     def _is_hopeless(self, lease: Lease) -> bool:
         return self._takeovers_max is not None and lease.takeovers > self._takeovers_max

@@ -18,11 +18,14 @@ from orderengine.model.order import Priority
 __all__ = [
     "ChainRecord",
     "Database",
+    "DatabaseServer",
     "Heartbeat",
     "Keys",
     "Lane",
     "Operations",
     "OrderCounts",
+    "OrderQuery",
+    "OrderRow",
     "OrderStore",
     "Pause",
 ]
@@ -105,6 +108,50 @@ class Pause(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class OrderQuery(Struct, frozen=True, kw_only=True):
+    """Say which orders are looked for; what is None does not matter."""
+
+    order_id: str | None = None
+    user: str | None = None
+    is_open: bool | None = None
+    statuses: Collection[str] = ()
+    """Any of these; all if empty."""
+    accepted_before_ns: int | None = None
+    is_oldest_first: bool = False
+    limit: int = 50
+
+
+class OrderRow(Struct, frozen=True, kw_only=True):
+    """Hold what the database keeps of an order beside its log."""
+
+    order_id: str
+    user: str
+    priority: Priority
+    status: str
+    seq: int
+    accepted_at_ns: int
+    ended_at_ns: int | None
+    deadline_ns: int | None
+    fence: int
+    takeovers: int
+    lease_ms: int
+    """How long its lease holds yet, on the database's clock; 0 without one."""
+
+
+class DatabaseServer(Struct, frozen=True, kw_only=True):
+    """Hold what is asked of a database before it is relied upon."""
+
+    version: str
+    """Its name and version."""
+    clock_ns: int
+    """Nanoseconds since the Unix epoch on its own clock."""
+    connections_max: int | None = None
+    """None where connections are not limited."""
+    connections_used: int | None = None
+    connections_a_process: int | None = None
+    """How many a process of ours opens at most."""
+
+
 class Operations(Protocol):
     """Keep what operators decide, and what processes say of themselves."""
 
@@ -137,6 +184,15 @@ class Operations(Protocol):
 
     async def lanes(self) -> Mapping[Priority, Lane]:
         """Return how each lane stands."""
+
+    async def find(self, query: OrderQuery) -> Sequence[OrderRow]:
+        """Return orders, in the order of acceptance or the newest first. May read every row."""
+
+    async def takeovers(self) -> int:
+        """Return how many leases ran out under their holders, as ``counts`` does, but quickly."""
+
+    async def server(self) -> DatabaseServer:
+        """Return what the database says of itself."""
 
     async def open_orders(self, user: str) -> int:
         """Return how many orders of a user are open."""

@@ -23,9 +23,9 @@ _OTHERS = {"PATH", "PYTHONUNBUFFERED", "POSTGRES_PASSWORD", "REDIS_PASSWORD"}
 
 def settings_of(run: Run) -> Settings:
     """Return the settings that a process would start with, its flags included."""
-    flags = dict(zip(run.words[2::2], run.words[3::2], strict=True))
-    flags = {name.removeprefix("--").upper(): value for name, value in flags.items()}
-    return Settings.from_env(run.env, **(flags if run.words[1] == "serve" else {}))
+    words = run.words[2:] if run.words[1] == "serve" else []
+    flags = zip(words[::2], words[1::2], strict=True)
+    return Settings.from_env(run.env, **{name.strip("-").upper(): value for name, value in flags})
 
 
 @pytest.mark.parametrize("run", runs(), ids=lambda run: f"{run.source}: {' '.join(run.words)}")

@@ -78,7 +78,7 @@ def test_the_greatest_input_is_rounded_down(
 def test_slippage_is_within_a_unit_of_exact(
     amount_in: int, amount_out: int, slippage_bps: int
 ) -> None:
-    """The bound is the nearest integer on the trader's side, at least one; the rest is untouched."""
+    """The bound is the nearest integer on the trader's side, at least one; the other stays."""
     route = _route(amount_in, amount_out)
     sells = replace(ORDER, slippage_bps=slippage_bps)
     fixed, least = slippage(sells, route)

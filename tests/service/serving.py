@@ -14,7 +14,7 @@ from pathlib import Path
 
 _START_S_MAX = 30.0
 _STOP_S_MAX = 30.0
-_CODE = "from orderengine.cli import main; main()"
+CODE = "from orderengine.cli import main; main()"
 
 
 class Process:
@@ -22,10 +22,10 @@ class Process:
 
     def __init__(self, folder: Path, *arguments: str, name: str, **env: str) -> None:
         self.log = folder / f"{name}.log"
-        clean = {key: value for key, value in os.environ.items() if not _is_setting(key)}
+        clean = {key: value for key, value in os.environ.items() if not is_setting(key)}
         with self.log.open("ab") as file:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _CODE, *arguments],
+                [sys.executable, "-c", CODE, *arguments],
                 cwd=folder,
                 env=clean | env,
                 stderr=file,
@@ -60,6 +60,10 @@ class Process:
             self._process.kill()
         self._process.wait(_STOP_S_MAX)
 
+    def tell(self, number: signal.Signals) -> None:
+        """Send it a signal and go on."""
+        self._process.send_signal(number)
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to end and return its exit code."""
         if self._process.poll() is None:
@@ -67,7 +71,8 @@ class Process:
         return self._process.wait(_STOP_S_MAX)
 
 
-def _is_setting(name: str) -> bool:
+def is_setting(name: str) -> bool:
+    """Return whether a variable of the environment is read by the service."""
     return name in {"HOST", "PORT", "REDIS_URL", "DATABASE_URL"} or name.startswith("ORDERENGINE_")
 
 

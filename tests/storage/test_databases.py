@@ -12,6 +12,7 @@ import pytest
 from orderengine.storage.opening import open_database
 from tests.servers import PostgresServer
 from tests.storage.databases import DatabaseTest, SharedDatabase, shared_database
+from tests.storage.inspection_contract import InspectionContract
 from tests.storage.keys_contract import KeysContract
 from tests.storage.operations_contract import OperationsContract, StorageContract
 
@@ -25,7 +26,7 @@ def _in_file(test: DatabaseTest, lease_ns: int) -> None:
         anyio.run(main, folder, backend="asyncio")
 
 
-class TestSqlite(KeysContract, OperationsContract, StorageContract):
+class TestSqlite(KeysContract, OperationsContract, StorageContract, InspectionContract):
     """Hold SQLite to it, in a new file each time."""
 
     def run(self, test: DatabaseTest) -> None:
@@ -33,7 +34,7 @@ class TestSqlite(KeysContract, OperationsContract, StorageContract):
         _in_file(test, self.lease_ns)
 
 
-class TestPostgres(KeysContract, OperationsContract, StorageContract):
+class TestPostgres(KeysContract, OperationsContract, StorageContract, InspectionContract):
     """Hold PostgreSQL to it, in one database that is emptied each time."""
 
     database: ClassVar[SharedDatabase]

@@ -125,6 +125,11 @@ class JobConsumer:
         """Whether Redis answers, as far as is known."""
         return self._link.is_available
 
+    @property
+    def errors(self) -> int:
+        """How many calls Redis did not answer so far."""
+        return self._link.errors
+
     async def run(self) -> None:
         """Take jobs until cancelled; those at hand go back to Redis then."""
         workers = [self._worker(lane) for lane in Priority]

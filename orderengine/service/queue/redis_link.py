@@ -1,8 +1,12 @@
 """Keep the connection to Redis, and know whether Redis answers.
 
-Redis may go and come back at any time, and nothing may depend on it. So one task asks it each
+Redis may go and come back at any time, and nothing may depend on it. So one task asks it twice a
 second and, while it does not answer, less and less often; all others only look at what that task
 knows, and tell it when they meet an error. Nobody else tries again, so nothing spins.
+
+Who asks whether the service is ready must hear within two seconds that Redis is gone, also if it
+only hangs. So the question has a short deadline of its own; commands that do work may take longer.
+A process that is too busy to hear the answer in time knows that it was late itself, and asks again.
 """
 
 from __future__ import annotations
@@ -31,7 +35,12 @@ ANSWER_S_MAX = 3.0
 """Within this Redis answers a command, or counts as lost."""
 BLOCKED_S = 1.0
 """How long a command that waits for work waits; must stay well below ``ANSWER_S_MAX``."""
-_ASK_S = 1.0
+_ASK_S = 0.5
+_REPLY_S_MAX = 0.7
+"""Within this Redis answers whether it is there."""
+_LATE_S = 0.2
+"""A deadline that is noticed so late says nothing of Redis: this process was busy."""
+_ASKED_MAX = 3
 _PAUSE_S_MIN, _PAUSE_S_MAX = 0.1, 5.0
 _CLOSE_S_MAX = 2.0
 
@@ -65,6 +74,8 @@ class RedisLink:
         self._role = role
         self._back: anyio.Event | None = None
         self._outages = 0
+        self.errors = 0
+        """Calls that Redis did not answer so far."""
         self._trouble = anyio.Event()
 
     @property
@@ -78,7 +89,7 @@ class RedisLink:
         while True:
             self._trouble = anyio.Event()
             with self.noticing():
-                await self.redis.ping()  # type: ignore[misc]  # typed for both clients
+                await self._ask()
                 self._found()
                 with anyio.move_on_after(_ASK_S) as calm:
                     await self._trouble.wait()
@@ -88,6 +99,17 @@ class RedisLink:
                 await anyio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _PAUSE_S_MAX)
 
+    async def _ask(self) -> None:
+        """Ask whether Redis is there. Raises one of ``REDIS_ERRORS`` if it does not answer."""
+        for _ in range(_ASKED_MAX):
+            began = anyio.current_time()
+            with anyio.move_on_after(_REPLY_S_MAX):
+                await self.redis.ping()  # type: ignore[misc]  # typed for both clients
+                return
+            if anyio.current_time() - began < _REPLY_S_MAX + _LATE_S:
+                break
+        raise TimeoutError(f"no answer within {_REPLY_S_MAX:g} s")
+
     @contextmanager
     def noticing(self) -> Iterator[None]:
         """Take an error of Redis as the news that it is lost; the block is left, nothing raised."""
@@ -95,6 +117,7 @@ class RedisLink:
         try:
             yield
         except REDIS_ERRORS as error:
+            self.errors += 1
             if outages == self._outages:  # else it was lost then, and is back
                 self._lost(error)
 

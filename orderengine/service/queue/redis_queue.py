@@ -55,6 +55,11 @@ class RedisQueue:
         """Whether Redis answers, as far as is known; what is put meanwhile is dropped."""
         return self._link.is_available
 
+    @property
+    def errors(self) -> int:
+        """How many calls Redis did not answer so far."""
+        return self._link.errors
+
     def depth(self, priority: Priority) -> int:
         """Return how many ids of a lane have not been given to Redis."""
         return len(self._batches[priority])

@@ -13,7 +13,7 @@ from litestar.routes import HTTPRoute
 from orderengine.errors import OrderEngineError
 from orderengine.service.access.opening import open_access
 from orderengine.service.access.rules import require_rows
-from orderengine.service.parts import open_service
+from orderengine.service.opening import open_service
 from orderengine.service.settings import Settings
 from orderengine.service.sockets.hub import SOCKET_PATHS
 from orderengine.service.web.docs import DOCS, FRAMEWORK_PAGES, openapi_config
@@ -37,7 +37,7 @@ def create_app(settings: Settings) -> Front:
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with (
             open_service(settings, works=settings.workers > 0) as service,
-            open_access(service) as access,
+            open_access(service, lambda: service.instruments.tally.open_orders) as access,
         ):
             app.state.service = service
             app.state.admission = access.admission

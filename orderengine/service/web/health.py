@@ -1,12 +1,15 @@
-"""Answer whether the process runs, and whether it should be sent requests."""
+"""Answer whether the process runs, whether it should be sent requests, and what it has measured."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Response, get
+from litestar.params import Parameter
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
-from orderengine.errors import OrderEngineError
+from orderengine.service.operations.metrics import exposition
+from orderengine.service.operations.readiness import Grade, readiness
 from orderengine.service.web.requests import AnyRequest, service_of
 
 __all__ = ["HEALTH"]
@@ -18,22 +21,43 @@ async def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@get("/health/ready", summary="Whether orders are accepted, and what stands in the way of work")
-async def ready(request: AnyRequest) -> Response[dict[str, Any]]:
-    """Return 503 if orders cannot be accepted; without Redis they can, and are found in SQL."""
+@get("/health/ready", summary="Whether requests are welcome here, and what stands in the way")
+async def ready(
+    request: AnyRequest,
+    degraded: Annotated[
+        str | None,
+        Parameter(description="`ok`: answer 200, too, while Redis is lost and orders end late"),
+    ] = None,
+) -> Response[dict[str, Any]]:
+    """Return 503 if another process should be asked instead, with what was found."""
     service = service_of(request)
-    checks: dict[str, str] = {"store": "ok", "queue": "memory"}
-    try:
-        await service.store.position()
-    except OrderEngineError as error:
-        checks["store"] = str(error)
-    if service.redis is not None:
-        checks["queue"] = "redis" if service.redis.is_available else "redis is down, polling SQL"
-    is_ready = checks["store"] == "ok"
-    is_degraded = service.redis is not None and not service.redis.is_available
-    status = "degraded" if is_ready and is_degraded else "ok" if is_ready else "unavailable"
-    return Response({"status": status} | checks, status_code=200 if is_ready else 503)
+    found = await readiness(service.instruments, service.clock)
+    if found.grade <= (Grade.LOST if degraded == "ok" else Grade.POOR):
+        status = "ok" if found.grade is Grade.FINE else "degraded"
+        return Response({"status": status, "checks": found.checks})
+    problem = {
+        "type": "about:blank",
+        "title": "Not ready",
+        "status": 503,
+        "code": "NOT_READY",
+        "detail": found.trouble,
+        "checks": found.checks,
+    }
+    return Response(
+        problem,
+        status_code=503,
+        media_type="application/problem+json",
+        headers={"Retry-After": "1"},
+    )
 
 
-HEALTH = (live, ready)
+@get("/metrics", summary="What the service has measured, for Prometheus", media_type="text/plain")
+async def metrics(request: AnyRequest) -> Response[bytes]:
+    """Return all figures in Prometheus's text form."""
+    service = service_of(request)
+    body = await exposition(service.instruments, service.clock)
+    return Response(body, media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+HEALTH = (live, ready, metrics)
 """The handlers."""

@@ -7,8 +7,16 @@ from collections.abc import Mapping, Sequence
 from orderengine.errors import InvalidData, Unavailable, UnknownOrder
 from orderengine.execution.ports import Position
 from orderengine.model.order import Priority
-from orderengine.storage.database import Heartbeat, Lane, OrderCounts, Pause
-from orderengine.storage.postgres import tail
+from orderengine.storage.database import (
+    DatabaseServer,
+    Heartbeat,
+    Lane,
+    OrderCounts,
+    OrderQuery,
+    OrderRow,
+    Pause,
+)
+from orderengine.storage.postgres import inspection, tail
 from orderengine.storage.postgres.batches import Kind
 from orderengine.storage.postgres.connections import FAULTS, Link, close, connect, explained
 from orderengine.storage.postgres.lines import PostgresLines
@@ -154,6 +162,18 @@ class PostgresOperations:
             lane = PRIORITY_OF[urgency]
             lanes[lane] = Lane(waiting=waiting, oldest_ns=oldest_ns, held=held)
         return lanes
+
+    async def find(self, query: OrderQuery) -> Sequence[OrderRow]:
+        """Return orders, in the order of acceptance or the newest first. May read every row."""
+        return await inspection.find(self._lines.reader, query)
+
+    async def takeovers(self) -> int:
+        """Return how many leases ran out under their holders."""
+        return await inspection.takeovers(self._lines.reader)
+
+    async def server(self) -> DatabaseServer:
+        """Return what the server says of itself."""
+        return await inspection.server(self._lines.reader)
 
     async def open_orders(self, user: str) -> int:
         """Return how many orders of a user are open."""

@@ -5,11 +5,20 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from orderengine.errors import UnknownOrder
 from orderengine.execution.ports import Position
 from orderengine.model.order import Priority
-from orderengine.storage.database import Heartbeat, Lane, OrderCounts, Pause
+from orderengine.storage.database import (
+    DatabaseServer,
+    Heartbeat,
+    Lane,
+    OrderCounts,
+    OrderQuery,
+    OrderRow,
+    Pause,
+)
 from orderengine.storage.sqlite.file import SqliteFile
 from orderengine.storage.sqlite.queries import PRIORITY_OF, rows
 
@@ -26,6 +35,13 @@ _LANES = f"""
     SELECT priority, sum(lease_until_ms <= {_NOW}), sum(lease_until_ms > {_NOW}),
         min(CASE WHEN lease_until_ms <= {_NOW} THEN accepted_at_ns END)
     FROM orders WHERE is_open = 1 GROUP BY priority"""  # noqa: S608
+_FIND = f"""
+    SELECT order_id, user, priority, status, seq, accepted_at_ns, ended_at_ns, deadline_ns, fence,
+        takeovers, iif(is_open, max(lease_until_ms - {_NOW}, 0), 0) FROM orders
+    WHERE {{where}} ORDER BY number {{direction}} LIMIT ?"""  # noqa: S608
+_TAKEOVERS = """
+    SELECT (SELECT total(takeovers) FROM orders INDEXED BY orders_taken_over WHERE takeovers > 0)
+        + (SELECT total(takeovers) FROM bygone)"""
 _BYGONE = """
     INSERT INTO bygone SELECT status, count(*), sum(takeovers) FROM orders
     WHERE order_id IN (SELECT order_id FROM temp.going) GROUP BY status
@@ -102,6 +118,20 @@ class SqliteOperations:
             lanes[lane] = Lane(waiting=waiting, oldest_ns=oldest_ns, held=held)
         return lanes
 
+    async def find(self, query: OrderQuery) -> Sequence[OrderRow]:
+        """Return orders, in the order of acceptance or the newest first. May read every row."""
+        return await self._file.scan(partial(_find, query=query))
+
+    async def takeovers(self) -> int:
+        """Return how many leases ran out under their holders."""
+        ((takeovers,),) = rows(self._file.reader, _TAKEOVERS)
+        return int(takeovers)
+
+    async def server(self) -> DatabaseServer:
+        """Return what the database says of itself."""
+        ((version, ms),) = rows(self._file.reader, "SELECT sqlite_version(), ms FROM clock")
+        return DatabaseServer(version=f"SQLite {version}", clock_ns=ms * 1_000_000)
+
     async def open_orders(self, user: str) -> int:
         """Return how many orders of a user are open."""
         query = """SELECT count(*) FROM orders INDEXED BY orders_of_user_open
@@ -128,6 +158,41 @@ def _counts(db: sqlite3.Connection) -> OrderCounts:
         position=Position(found[0][3] or 0 if found else 0),
         by_status={status: orders for status, orders, _, _ in found if orders},
         takeovers=sum(takeovers for _, _, takeovers, _ in found),
+    )
+
+
+def _find(db: sqlite3.Connection, query: OrderQuery) -> Sequence[OrderRow]:
+    asked: dict[str, object] = {
+        "order_id = ?": query.order_id,
+        "user = ?": query.user,
+        "is_open = ?": query.is_open,
+        "accepted_at_ns < ?": query.accepted_before_ns,
+    }
+    asked = {text: value for text, value in asked.items() if value is not None}
+    where = list(asked)
+    if query.statuses:
+        where.append(f"status IN ({', '.join('?' * len(query.statuses))})")
+    statement = _FIND.format(
+        where=" AND ".join(where) or "true", direction="ASC" if query.is_oldest_first else "DESC"
+    )
+    found = rows(db, statement, *asked.values(), *query.statuses, max(query.limit, 0))
+    return [_row(values) for values in found]
+
+
+def _row(values: Sequence[Any]) -> OrderRow:
+    order_id, user, urgency, status, seq, accepted, ended, deadline, fence, takeovers, ms = values
+    return OrderRow(
+        order_id=order_id,
+        user=user,
+        priority=PRIORITY_OF[urgency],
+        status=status,
+        seq=seq,
+        accepted_at_ns=accepted,
+        ended_at_ns=ended,
+        deadline_ns=deadline,
+        fence=fence,
+        takeovers=takeovers,
+        lease_ms=ms,
     )
 
 

@@ -36,7 +36,7 @@ def _linked(refused: range) -> tuple[RedisLink, _Redis]:
 
 
 def test_a_lost_redis_is_asked_less_and_less_often(caplog: pytest.LogCaptureFixture) -> None:
-    """From a tenth of a second up to five, then each second once it is back."""
+    """From a tenth of a second up to five, then twice a second once it is back."""
     link, redis = _linked(range(2, 11))
 
     async def main() -> None:
@@ -45,7 +45,7 @@ def test_a_lost_redis_is_asked_less_and_less_often(caplog: pytest.LogCaptureFixt
 
     virtualtime.run(main)
     waits = [b - a for a, b in zip(redis.asked_ms, redis.asked_ms[1:], strict=False)]
-    assert waits[:11] == [1_000, 100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000, 1_000]
+    assert waits[:11] == [500, 100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000, 500]
     assert [record.getMessage() for record in caplog.records] == [
         "Redis is lost for testing: BusyLoadingError: loading",
         "Redis is back for testing",
@@ -74,6 +74,64 @@ def test_a_redis_that_only_answers_pings_is_not_used_in_a_loop() -> None:
     assert len(tried_ms) <= 12
     assert tried_ms[-1] - tried_ms[-2] == 5_000
     assert len(redis.asked_ms) <= len(tried_ms) + 1
+
+
+class _Hanging:
+    """Answer until a date, then never."""
+
+    def __init__(self, until_s: float) -> None:
+        self._until_s = until_s
+
+    async def ping(self) -> bool:
+        """Answer, or hang."""
+        if anyio.current_time() >= self._until_s:
+            await anyio.sleep_forever()
+        return True
+
+
+@pytest.mark.parametrize("until_s", [2.0, 2.01, 2.25, 2.49])
+def test_a_redis_that_hangs_is_noticed_within_two_seconds(until_s: float) -> None:
+    """Whenever it freezes, with all connections open; commands that do work may take longer."""
+    link = RedisLink("redis://127.0.0.1:1/0", "testing")
+    link.redis = _Hanging(until_s)  # type: ignore[assignment]
+
+    async def main() -> float:
+        async with anyio.create_task_group() as group:
+            group.start_soon(link.watch)
+            while await link.until_available(0.01):  # noqa: ASYNC110  (nobody tells of a loss)
+                await anyio.sleep(0.01)
+            noticed_s = anyio.current_time()
+            group.cancel_scope.cancel()
+        return noticed_s
+
+    assert until_s < virtualtime.run(main) < until_s + 1.5
+    assert link.errors == 1
+
+
+def test_a_busy_process_does_not_take_redis_for_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was late itself: the deadline says nothing, and it asks again."""
+    link, redis = RedisLink("redis://127.0.0.1:1/0", "testing"), _Hanging(0)
+    link.redis = redis  # type: ignore[assignment]
+    asked: list[float] = []
+
+    async def ping() -> bool:
+        asked.append(anyio.current_time())
+        if len(asked) == 2:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(3)  # stands for a loop that is kept busy beyond the deadline
+            await anyio.sleep_forever()
+        return True
+
+    monkeypatch.setattr(redis, "ping", ping)
+
+    async def main() -> None:
+        with anyio.move_on_after(5):
+            await link.watch()
+
+    virtualtime.run(main)
+    assert len(asked) > 3
+    assert link.is_available
+    assert link.errors == 0
 
 
 def test_waiting_for_redis_has_an_end() -> None:

@@ -28,6 +28,7 @@ CREATE INDEX orders_claimable ON orders (priority, number) WHERE is_open;
 CREATE INDEX orders_of_user ON orders (user_id, number);
 CREATE INDEX orders_of_user_open ON orders (user_id, number) WHERE is_open;
 CREATE INDEX orders_due ON orders (deadline_ns) WHERE is_open AND deadline_ns IS NOT NULL;
+CREATE INDEX orders_taken_over ON orders (takeovers) WHERE takeovers > 0;
 CREATE INDEX orders_ended ON orders (ended_at_ns) WHERE NOT is_open;
 
 -- Numbers are given out in turn, but appear as transactions commit: see postgres/tail.py.

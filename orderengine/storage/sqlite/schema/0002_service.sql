@@ -7,6 +7,8 @@ ALTER TABLE orders ADD COLUMN ended_at_ns INTEGER;                   -- by the t
 CREATE INDEX orders_due ON orders (deadline_ns) WHERE is_open = 1 AND deadline_ns IS NOT NULL;
 -- Older code ends orders without a date.
 CREATE INDEX orders_ended ON orders (coalesce(ended_at_ns, accepted_at_ns)) WHERE is_open = 0;
+-- Answers "how many leases ran out?" without reading every order.
+CREATE INDEX orders_taken_over ON orders (takeovers) WHERE takeovers > 0;
 CREATE INDEX idempotency_keys_of_order ON idempotency_keys (order_id);
 CREATE INDEX chain_of_order ON chain (order_id);
 

@@ -1,0 +1,1 @@
+"""Let those who run the service see how it stands, and pause, drain and mend it."""

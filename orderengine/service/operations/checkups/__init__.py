@@ -1,0 +1,1 @@
+"""Ask single questions of the production checklist."""

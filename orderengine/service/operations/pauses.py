@@ -1,0 +1,42 @@
+"""Bring what operators have paused to the gate that this process's engine looks at."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+
+import anyio
+
+from orderengine.errors import Unavailable
+from orderengine.execution.gate import Gate
+from orderengine.storage.database import Operations
+
+__all__ = ["ALL", "Pauses"]
+
+ALL = "all"
+"""The name under which all work is paused; any other is a venue's."""
+_PERIOD_S = 0.5
+_ANSWER_S_MAX = 2.0
+_log = logging.getLogger(__name__)
+
+
+class Pauses:
+    """Look again and again at what is paused; while nobody can tell, all stays as it was."""
+
+    def __init__(self, operations: Operations, gate: Gate) -> None:
+        self._operations = operations
+        self._gate = gate
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            with anyio.move_on_after(_ANSWER_S_MAX), suppress(Unavailable):
+                await self.look()
+            await anyio.sleep(_PERIOD_S)
+
+    async def look(self) -> None:
+        """Look once. Raises ``Unavailable``."""
+        names = sorted(pause.name for pause in await self._operations.pauses())
+        venues = [name for name in names if name != ALL]
+        if self._gate.set(is_paused=ALL in names, venues=venues):
+            _log.warning("paused from now on: %s", ", ".join(names) or "nothing")
