@@ -138,12 +138,13 @@ def redis_program() -> str | None:
 
 
 @contextmanager
-def running_redis(*arguments: str) -> Iterator[RedisServer]:
+def running_redis(*arguments: str, password: str = "") -> Iterator[RedisServer]:
     """Run a Redis of our own, or use the one in TEST_REDIS_URL; skip where there is neither.
 
     Args:
         arguments: more for its command line, to make it keep its data for one. Such a server is
             always our own.
+        password: what the arguments make it ask for.
     """
     url, program = os.environ.get("TEST_REDIS_URL"), redis_program()
     with tempfile.TemporaryDirectory(prefix="orderengine-redis-") as folder:
@@ -155,7 +156,8 @@ def running_redis(*arguments: str) -> Iterator[RedisServer]:
             port = _free_port()
             command = [program, "--bind", "127.0.0.1", "--port", str(port)]
             command += ["--save", "", "--appendonly", "no", "--dir", folder, *arguments]
-            server = RedisServer(f"redis://127.0.0.1:{port}/0", command, Path(folder))
+            login = f":{password}@" if password else ""
+            server = RedisServer(f"redis://{login}127.0.0.1:{port}/0", command, Path(folder))
         try:
             server.start()
             yield server

@@ -6,6 +6,7 @@ import json
 import re
 import runpy
 import tomllib
+from pathlib import Path
 
 import click
 import pytest
@@ -28,19 +29,23 @@ def settings_of(run: Run) -> Settings:
     return Settings.from_env(run.env, **{name.strip("-").upper(): value for name, value in flags})
 
 
+def require_known(words: list[str]) -> None:
+    """Fail if the program does not know a command or a flag."""
+    command: click.Command = main
+    assert words[0] == "orderengine"
+    for word in words[1:]:
+        if isinstance(command, click.Group):
+            assert word in command.commands, words
+            command = command.commands[word]
+        elif word.startswith("--"):
+            name = word.partition("=")[0]
+            assert any(name in option.opts for option in command.params), words
+
+
 @pytest.mark.parametrize("run", runs(), ids=lambda run: f"{run.source}: {' '.join(run.words)}")
 def test_a_process_starts_with_what_its_file_says(run: Run) -> None:
     """Its command exists, its variables are known, production accepts them, and it may end well."""
-    command: click.Command = main
-    words = iter(run.words)
-    assert next(words) == "orderengine"
-    for word in words:
-        if isinstance(command, click.Group):
-            assert word in command.commands, run.words
-            command = command.commands[word]
-        else:
-            assert any(word in option.opts for option in command.params), run.words
-            next(words)
+    require_known(run.words)
     assert set(run.env) <= {setting.variable for setting in SETTINGS} | _OTHERS
     settings = settings_of(run)
     assert settings.is_production
@@ -140,3 +145,14 @@ def test_the_page_of_settings_is_current() -> None:
     """docs/service/settings.md is what docs/make_settings.py writes today."""
     drawn = runpy.run_path(str(ROOT / "docs" / "make_settings.py"))["page"]()
     assert text("docs/service/settings.md") == drawn
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "service").glob("*.md")), ids=str)
+def test_the_docs_name_commands_that_exist(page: Path) -> None:
+    """In consoles and in the text, with flags that they have."""
+    said = page.read_text("utf-8")
+    found = re.findall(r"`(orderengine [^`]+)`", said)
+    found += re.findall(r"(?m)^\$ (?:.*[ /])?(orderengine [a-z].*)$", said)
+    for command in found:
+        words = command.replace("[", "").replace("]", "").partition(" | ")[0].split()
+        require_known([word for word in words if word[0].isascii()])

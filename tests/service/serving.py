@@ -79,9 +79,9 @@ def is_setting(name: str) -> bool:
 class Serving(Process):
     """Hold a serving process."""
 
-    def __init__(self, folder: Path, *, name: str = "serve", **env: str) -> None:
+    def __init__(self, folder: Path, *, name: str = "serve", port: str = "0", **env: str) -> None:
         said = (folder / f"{name}.log").stat().st_size if (folder / f"{name}.log").exists() else 0
-        super().__init__(folder, "serve", "--port", "0", name=name, **env)
+        super().__init__(folder, "serve", "--port", port, name=name, **env)
         self.said_before = said
         found = self.wait_for(r"listening on (http://[^:]+:(\d+)): (.*)")
         self.url, self.port, self.line = found[1], int(found[2]), found[0]
