@@ -15,6 +15,7 @@ import anyio
 import uvicorn
 
 from orderengine.errors import InvalidData
+from orderengine.service.open_files import connections_max, raise_file_limit
 from orderengine.service.opening import open_service
 from orderengine.service.operations.logs import configure, say
 from orderengine.service.operations.request_meter import RequestMeter
@@ -23,9 +24,7 @@ from orderengine.service.queue.redis_queue import RedisQueue
 from orderengine.service.settings import Settings
 from orderengine.service.sockets.protocol import socket_protocol
 from orderengine.service.web.app import create_app
-
-if sys.platform != "win32":
-    import resource
+from orderengine.service.web.connections import http_protocol
 
 __all__ = ["serve", "work"]
 
@@ -117,7 +116,7 @@ def serve(settings: Settings) -> int:
     """
     configure(settings)
     _require_queue(settings)
-    _raise_file_limit()
+    raise_file_limit()
     app = RequestMeter(create_app(settings))
     config = uvicorn.Config(
         app,
@@ -130,19 +129,13 @@ def serve(settings: Settings) -> int:
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_CLOSE_S,
+        http=http_protocol(connections_max(settings.sockets_max)),
         ws=socket_protocol(lambda: app.state.service.sockets),
         lifespan="on",
     )
     server = _Server(config, app, settings.drain_s)
     server.run()
     return server.exit_code
-
-
-def _raise_file_limit() -> None:
-    """Take as many open files as the system grants: each WebSocket is one, and 1,024 is usual."""
-    if sys.platform != "win32":
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _require_queue(settings: Settings) -> None:

@@ -25,13 +25,17 @@ class Process:
         clean = {key: value for key, value in os.environ.items() if not is_setting(key)}
         with self.log.open("ab") as file:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", CODE, *arguments],
+                self.command(*arguments),
                 cwd=folder,
                 env=clean | env,
                 stderr=file,
                 stdout=file,
             )
         self.said_before = 0
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return what starts it; its id must be that of the process that is started."""
+        return [sys.executable, "-c", CODE, *arguments]
 
     @property
     def pid(self) -> int:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from orderengine.errors import InvariantViolated
 
-__all__ = ["RULES", "Access", "Rule", "find_rule", "is_known_path", "require_rows"]
+__all__ = ["RULES", "Access", "Rule", "find_rule", "methods_of", "require_rows"]
 
 
 class Access(StrEnum):
@@ -73,7 +73,8 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 _EXACT = {(rule.method, rule.path): rule for rule in RULES if "{" not in rule.path}
 _PATTERNS = tuple((rule.method, _pattern(rule.path), rule) for rule in RULES if "{" in rule.path)
-_PATHS = tuple({_pattern(rule.path): None for rule in RULES if rule.method != "WEBSOCKET"})
+
+_METHODS = ("HEAD", *sorted({rule.method for rule in RULES} - {"WEBSOCKET"}))
 
 
 def find_rule(method: str, path: str) -> Rule | None:
@@ -88,9 +89,10 @@ def find_rule(method: str, path: str) -> Rule | None:
     return rule
 
 
-def is_known_path(path: str) -> bool:
-    """Return whether a path has a row, under whatever method of HTTP."""
-    return any(pattern.fullmatch(path) for pattern in _PATHS)
+def methods_of(path: str) -> tuple[str, ...]:
+    """Return the methods of HTTP under which a path has a row; none if there is no such path."""
+    found = {method for method in _METHODS if find_rule(method, path) is not None}
+    return (*sorted(found), "OPTIONS") if found else ()
 
 
 def require_rows(routes: Iterable[tuple[str, str]]) -> None:

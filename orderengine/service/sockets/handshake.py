@@ -9,10 +9,16 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
 from orderengine.service.access.identity import Refusal, Scope
-from orderengine.service.web.problems import problem_body
+from orderengine.service.web.problems import problem_body, refusal_bytes
 
-__all__ = ["refusal_answer", "scope_of"]
+__all__ = ["fault_answer", "refusal_answer", "scope_of"]
 
+_FAULT = Refusal(
+    400,
+    "INVALID_REQUEST",
+    "a handshake is a GET of version 13 without a body, in lines of at most 8,192 bytes",
+    ((b"sec-websocket-version", b"13"),),
+)
 
 _ADDED = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
@@ -31,6 +37,11 @@ def scope_of(request: Request, transport: asyncio.Transport) -> Scope:
         "server": transport.get_extra_info("sockname"),
         "scheme": "ws" if transport.get_extra_info("sslcontext") is None else "wss",
     }
+
+
+def fault_answer() -> bytes:
+    """Return the answer to what the library did not take for a handshake."""
+    return refusal_bytes(_FAULT)
 
 
 def _bytes(text: str) -> bytes:

@@ -9,9 +9,7 @@ the reason of one order's socket says ``last_seq``; a client goes on with the nu
 
 from __future__ import annotations
 
-import logging
 import re
-import sys
 from collections.abc import Callable, Collection
 from urllib.parse import parse_qsl
 
@@ -21,24 +19,21 @@ from msgspec import Struct
 
 from orderengine.errors import OrderEngineError, UnknownOrder
 from orderengine.service.access.identity import Identify, Identity, Refusal, Scope
+from orderengine.service.open_files import sockets_max
 from orderengine.service.sockets.feed import Feed
 from orderengine.service.sockets.live_log import LiveLog
 from orderengine.service.sockets.protocol import EventSocket, Heartbeat
+from orderengine.service.web.failure_log import failure_log
 
 __all__ = ["SOCKET_PATHS", "SocketHub", "SocketLimits"]
 
 SOCKET_PATHS = ("/ws", "/ws/{order_id}")
 """What sockets can be opened on."""
 
-if sys.platform != "win32":
-    import resource
-
 _GREET_S_MAX = 10.0
 """How long letting a socket in may take."""
 _AT_ONCE = 250
 """Sockets that are looked after before others of the process may go on."""
-_FILES_KEPT = 512
-"""Open files that are left for requests, the database and Redis."""
 _REVOKED = 4401
 _SEQ = re.compile(r"[0-9]{1,9}", re.ASCII)
 _ORDER_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
@@ -47,7 +42,7 @@ _LATER = ((b"retry-after", b"5"),)
 _NO_ORDER = Refusal(404, "UNKNOWN_ORDER", "no such order")
 _STOPPING = Refusal(503, "SHUTTING_DOWN", "this process ends; ask again", _SOON)
 _STARTING = Refusal(503, "UNAVAILABLE", "this process begins; ask again", _SOON)
-_log = logging.getLogger(__name__)
+_log = failure_log(__name__)
 
 
 class SocketLimits(Struct, frozen=True):
@@ -81,7 +76,7 @@ class SocketHub:
         """How many were closed because they did not keep up."""
         self._identify: Identify | None = None
         self._limits = limits
-        self._total_max = min(limits.total, max(_files_max() - _FILES_KEPT, 1))
+        self._total_max = sockets_max(limits.total)
         self._sockets: dict[EventSocket, None] = {}
         self._of_user: dict[str, int] = {}
         self._of_key: dict[str, dict[EventSocket, None]] = {}
@@ -231,10 +226,3 @@ class SocketHub:
             del of_key[socket]
             if not of_key:
                 del self._of_key[identity.key_id]
-
-
-def _files_max() -> int:
-    """Return how many files this process may have open: each socket is one."""
-    if sys.platform == "win32":
-        return 2**31
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] % 2**63  # -1 for no limit

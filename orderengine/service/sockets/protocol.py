@@ -13,6 +13,7 @@ its cursor falls behind. It is not read from either, so what it makes us answer 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, cast
@@ -27,7 +28,8 @@ from websockets.server import ServerProtocol
 
 from orderengine.service.access.identity import Identity, Refusal, Scope
 from orderengine.service.sockets.feed import Feed
-from orderengine.service.sockets.handshake import refusal_answer, scope_of
+from orderengine.service.sockets.handshake import fault_answer, refusal_answer, scope_of
+from orderengine.service.web.failure_log import failure_log
 
 __all__ = ["EventSocket", "Gate", "Heartbeat", "socket_protocol"]
 
@@ -36,8 +38,14 @@ _MESSAGE_BYTES_MAX = 4_096
 """What a client may send as one message. It has nothing to say here."""
 _SAID_BYTES_MAX = 65_536
 """What it may send in one tick, pings and all."""
+_SAID_FRAMES_MAX = 32
+"""The same in frames: an empty one has six bytes, and costs as much as a full one."""
+_PIECE_BYTES = 512
+"""Parsed at once, so that no more frames than that holds are parsed beyond the bound."""
 _KERNEL_BYTES_MAX = 131_072
 """What the system may hold for a client that does not read; by itself it takes megabytes."""
+_log = failure_log(f"{__name__}.library")
+_log.setLevel(logging.ERROR)
 _PING = Frame(Opcode.PING, b"").serialize(mask=False)
 
 
@@ -88,6 +96,7 @@ class EventSocket(asyncio.Protocol):
         "_is_asked",
         "_is_paused",
         "_said_bytes",
+        "_said_frames",
         "_server",
         "_transport",
         "cursor",
@@ -111,6 +120,7 @@ class EventSocket(asyncio.Protocol):
         self._abort_at: int | None = None
         self._heard_at = gate.tick
         self._said_bytes = 0
+        self._said_frames = 0
         self._is_asked = False
         self._is_paused = False
 
@@ -127,7 +137,7 @@ class EventSocket(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection over from HTTP."""
         self._transport = cast("asyncio.Transport", transport)
-        self._conn = ServerProtocol(max_size=_MESSAGE_BYTES_MAX)
+        self._conn = ServerProtocol(max_size=_MESSAGE_BYTES_MAX, logger=_log)
         self._server.connections.add(cast("Any", self))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -145,22 +155,40 @@ class EventSocket(asyncio.Protocol):
         self._heard_at = self._gate.tick
         self._is_asked = False
         self._said_bytes += len(data)
-        if self._said_bytes > _SAID_BYTES_MAX:
-            self._transport.pause_reading()
-            self.close(_TOO_MUCH_SAID, "clients have nothing to say here")
+        if conn.state is State.CONNECTING:
+            self._shake_hands(conn, data)
             return
-        conn.receive_data(data)
-        for event in conn.events_received():
-            if isinstance(event, Request):
-                self._begin(conn, event)
+        for start in range(0, len(data), _PIECE_BYTES):
+            if self._has_said_too_much:
+                self._transport.pause_reading()
+                self.close(_TOO_MUCH_SAID, "clients have nothing to say here")
+                break
+            conn.receive_data(data[start : start + _PIECE_BYTES])
+            self._said_frames += len(conn.events_received())
         self._flush(conn)
         if conn.state is not State.OPEN and self.feed is not None:
             self._gate.leave(self)
 
+    @property
+    def _has_said_too_much(self) -> bool:
+        return self._said_bytes > _SAID_BYTES_MAX or self._said_frames > _SAID_FRAMES_MAX
+
+    def _shake_hands(self, conn: ServerProtocol, data: bytes) -> None:
+        """Ask whether the client is let in, or answer what is no handshake.
+
+        The library would answer that in its own words, or not at all.
+        """
+        conn.receive_data(data)
+        for event in conn.events_received():
+            if isinstance(event, Request):
+                self._begin(conn, event)
+        if conn.handshake_exc is not None and not self._transport.is_closing():
+            self._transport.write(fault_answer())
+            self._transport.close()
+
     def _begin(self, conn: ServerProtocol, request: Request) -> None:
         answer = conn.accept(request)
         if answer.status_code != 101:
-            conn.send_response(answer)
             return
         self._answer = answer
         self._transport.pause_reading()  # frames have to wait until it is open
@@ -235,7 +263,7 @@ class EventSocket(asyncio.Protocol):
     def beat(self) -> None:
         """Look once a tick whether the client is alive, or gone at last."""
         gate, heartbeat = self._gate, self._gate.heartbeat
-        self._said_bytes = 0
+        self._said_bytes = self._said_frames = 0
         silent = gate.tick - self._heard_at
         if self._abort_at is not None:
             if gate.tick >= self._abort_at:

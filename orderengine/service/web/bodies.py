@@ -11,19 +11,25 @@ from collections.abc import Awaitable, Callable
 from json import JSONDecodeError, JSONDecoder
 from typing import Any
 
-import anyio
-
 from orderengine.service.access.identity import Refusal
 
-__all__ = ["BODY_BYTES_MAX", "DEPTH_MAX", "Receive", "fault_of", "is_too_deep", "taken_in"]
+__all__ = [
+    "BODY_BYTES_MAX",
+    "DEPTH_MAX",
+    "Receive",
+    "dropped",
+    "fault_of",
+    "is_too_deep",
+    "taken_in",
+]
 
 Receive = Callable[[], Awaitable[Any]]
 
 BODY_BYTES_MAX = 65_536
-_BODY_S_MAX = 10.0
-"""How long a body may take to come."""
 DEPTH_MAX = 16
 """Brackets open at once; the deepest body that means something has two."""
+
+_TOO_LARGE = Refusal(413, "TOO_LARGE", f"a body has at most {BODY_BYTES_MAX} bytes")
 
 # A string that never ends is one token too, and nothing is tried twice: linear, whatever comes.
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
@@ -47,8 +53,11 @@ _NAMES = JSONDecoder(
 )
 
 
-async def taken_in(receive: Receive, kind: str, *, is_encoded: bool) -> bytes | Refusal:
+async def taken_in(receive: Receive, kind: str, *, is_encoded: bool) -> bytes | Refusal | None:
     """Return the body of a request that says that it is JSON, or how it is refused.
+
+    None if the client left before its end: what was cut off may still look whole, and must not be
+    executed. How long a body may take is bounded by ``web.connections``, which then lets it go.
 
     Args:
         receive: gives its parts.
@@ -57,18 +66,22 @@ async def taken_in(receive: Receive, kind: str, *, is_encoded: bool) -> bytes | 
     """
     if kind.partition(";")[0].strip().lower() != "application/json" or is_encoded:
         return Refusal(415, "NOT_JSON", "the body must be plain application/json")
-    body: bytes | None = None
-    with anyio.move_on_after(_BODY_S_MAX):
-        body = await _read(receive)
+    body = await _read(receive)
+    return None if body is None else fault_of(body) or body
+
+
+async def dropped(receive: Receive) -> bytes | Refusal | None:
+    """Return no body in place of one that nobody asked for, as ``taken_in`` does."""
+    body = await _read(receive)
     if body is None:
-        return Refusal(408, "TOO_SLOW", "the body did not come in time")
-    return fault_of(body) or body
+        return None
+    return b"" if len(body) <= BODY_BYTES_MAX else _TOO_LARGE
 
 
 def fault_of(body: bytes) -> Refusal | None:
     """Return how a body is refused, or None if it may be parsed."""
     if len(body) > BODY_BYTES_MAX:
-        return Refusal(413, "TOO_LARGE", f"a body has at most {BODY_BYTES_MAX} bytes")
+        return _TOO_LARGE
     if is_too_deep(body):
         return Refusal(400, "TOO_DEEP", f"JSON nests at most {DEPTH_MAX} deep")
     try:
@@ -96,13 +109,13 @@ def is_too_deep(body: bytes) -> bool:
     return False
 
 
-async def _read(receive: Receive) -> bytes:
-    """Return the body, or as much of it as shows that it is too large."""
-    body, is_more = b"", True
+async def _read(receive: Receive) -> bytes | None:
+    """Return the body, or as much of it as shows that it is too large; None if it was cut off."""
+    body, is_more = bytearray(), True
     while is_more and len(body) <= BODY_BYTES_MAX:
         message = await receive()
         if message["type"] != "http.request":
-            break  # the client went away: nobody reads what is answered
+            return None
         body += message.get("body", b"")
         is_more = message.get("more_body", False)
-    return body
+    return bytes(body)

@@ -22,6 +22,9 @@ _REFUSALS = {
     401: ("UNAUTHENTICATED", "no key, or none that is valid", "a valid API key is needed"),
     403: ("FORBIDDEN", "an operator's key is needed, or a foreign page asks", "not allowed"),
     404: ("UNKNOWN_ORDER", "no such order of yours", "no such order"),
+    408: ("TOO_SLOW", "the request did not come whole within ten seconds", "too slow"),
+    413: ("TOO_LARGE", "a body that is too large", "a body has at most 65536 bytes"),
+    415: ("NOT_JSON", "a body that is not JSON", "the body must be plain application/json"),
     422: ("ORDER_TOO_LARGE", "understood, but not possible", "at most 1000 base units, was 1001"),
     429: ("RATE_LIMITED", "too many requests, or open orders", "try again in 7 s"),
     503: ("UNAVAILABLE", "the same request may succeed later", "the database cannot be written"),
@@ -59,21 +62,21 @@ def _complete(path: str, rule: Rule, operation: dict[str, Any]) -> None:
     if is_open:
         operation["security"] = []
     responses = operation.setdefault("responses", {})
-    for status in _refusals(path, rule, operation):
+    for status in _refusals(path, rule):
         responses[str(status)] = _refusal(status)
     example = {"lang": "Shell", "label": "curl", "source": _curl(path, rule, operation)}
     operation["x-codeSamples"] = [example]
 
 
-def _refusals(path: str, rule: Rule, operation: dict[str, Any]) -> list[int]:
+def _refusals(path: str, rule: Rule) -> list[int]:
     if rule.access is Access.PROBE:
         return []
     found = [429, 503] if rule.access is Access.OPEN else [401, 403, 429, 503]
     if rule.has_body:
-        found.append(422)
+        found += [408, 413, 415, 422]
     if "{" in path:
         found.append(404)
-    return [*found, 400] if rule.has_body or operation.get("parameters") else found
+    return [*found, 400]
 
 
 def _refusal(status: int) -> dict[str, Any]:

@@ -6,14 +6,14 @@ is HTTP's: methods and paths that do not exist, what browsers ask before they as
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from orderengine.service.access.gate import Gate, Headers
 from orderengine.service.access.identity import Identity, Refusal
-from orderengine.service.access.rules import Access, Rule, find_rule, is_known_path
-from orderengine.service.web.bodies import BODY_BYTES_MAX, Receive, taken_in
+from orderengine.service.access.rules import Access, Rule, find_rule, methods_of
+from orderengine.service.web.bodies import BODY_BYTES_MAX, Receive, dropped, taken_in
+from orderengine.service.web.failure_log import failure_log
 from orderengine.service.web.headers import AnswerHeaders, HeaderList
 from orderengine.service.web.problems import problem_body
 
@@ -26,7 +26,7 @@ _App = Callable[[Any, Any, Any], Awaitable[None]]
 _NOT_FOUND = Refusal(404, "NOT_FOUND", "no such path")
 _PREFLIGHT = Refusal(204, "", "")
 _INTERNAL = Refusal(500, "INTERNAL", "something went wrong on our side; it is in the log")
-_log = logging.getLogger(__name__)
+_log = failure_log(__name__)
 
 
 class HttpGuard:
@@ -60,20 +60,25 @@ class HttpGuard:
         try:
             found = await self._let_in(scope, receive, rule)
         except Exception as error:  # noqa: BLE001  (answered, and in the log)
-            _log.error("%s %s failed", scope["method"], path, exc_info=error)
+            _log.error("no answer was found whether to let in: %s", rule, exc_info=error)
             found = _INTERNAL
         if isinstance(found, Refusal):
             more = self._headers.preflight() if found is _PREFLIGHT else []
-            if found.status == 408 or _has_long_body(scope):
+            if _has_long_body(scope):
                 more = [*more, (b"connection", b"close")]
             await _answer(send_with, found, more)
-        else:
+        elif found is not None:
+            if scope["method"] == "HEAD":
+                scope = {**scope, "method": "GET"}  # the server leaves the body out
             await self._app(scope, found, send_with)
 
     async def _let_in(
         self, scope: _Scope, receive: Receive, rule: Rule | None
-    ) -> Receive | Refusal:
-        """Return what gives the body of a request that is let in, or how it is refused."""
+    ) -> Receive | Refusal | None:
+        """Return what gives the body of a request that is let in, or how it is refused.
+
+        None if the client left before its request was whole.
+        """
         headers = self._gate.examine(scope, rule)
         if isinstance(headers, Refusal):
             return headers
@@ -89,13 +94,17 @@ class HttpGuard:
             if isinstance(identity, Refusal):
                 return identity
             _remember(scope, identity)
-        if rule is None and not is_known_path(scope["path"]):
-            return _NOT_FOUND
-        if rule is None or not rule.has_body:
+        if rule is None:
+            return _without_rule(scope)
+        if rule.method == "GET":
             return receive
-        kind = headers.get(b"content-type", b"").decode("latin-1")
-        body = await taken_in(receive, kind, is_encoded=b"content-encoding" in headers)
-        return body if isinstance(body, Refusal) else _replay(body, receive)
+        # Nothing is changed before the request is whole, also if its body says nothing.
+        if rule.has_body:
+            kind = headers.get(b"content-type", b"").decode("latin-1")
+            body = await taken_in(receive, kind, is_encoded=b"content-encoding" in headers)
+        else:
+            body = await dropped(receive)
+        return _replay(body, receive) if isinstance(body, bytes) else body
 
     def _is_preflight(self, scope: _Scope, headers: Headers) -> bool:
         """Return whether a browser asks if a listed page may ask; it sends no key with that."""
@@ -106,6 +115,17 @@ class HttpGuard:
             and origin is not None
             and self._headers.is_listed(origin)
         )
+
+
+def _without_rule(scope: _Scope) -> Refusal:
+    """Return the answer to what no row allows: which methods there are, if there are any."""
+    methods = methods_of(scope["path"])
+    if not methods:
+        return _NOT_FOUND
+    allow = ((b"allow", ", ".join(methods).encode()),)
+    if scope["method"] == "OPTIONS":
+        return Refusal(204, "", "", allow)
+    return Refusal(405, "METHOD_NOT_ALLOWED", f"allowed are {', '.join(methods)}", allow)
 
 
 def _remember(scope: _Scope, identity: Identity) -> None:
@@ -125,7 +145,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 def _has_long_body(scope: _Scope) -> bool:
     """Return whether a body may follow that nobody wants to wait for; a short one is dropped."""
     for name, value in scope["headers"]:
-        if name == b"transfer-encoding":
+        if name in {b"transfer-encoding", b"expect"}:
             return True
         if name == b"content-length":
             return not value.isdigit() or len(value) > 9 or int(value) > BODY_BYTES_MAX

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import uuid4
 
 from litestar import Response, delete, get, post
 from litestar.openapi.spec import Example
 from litestar.params import Body, HeaderParameter, PathParameter, QueryParameter
 
-from orderengine.errors import InvalidRequest, UnknownOrder
+from orderengine.errors import UnknownOrder
 from orderengine.execution.ports import IdempotencyKey, StoredEvent
 from orderengine.model.lifecycle import OrderState, fold
 from orderengine.model.wire import decode_event
@@ -19,6 +19,7 @@ from orderengine.service.web.requests import (
     AnyRequest,
     admission_of,
     identity_of,
+    require_digits,
     service_of,
     strict_body,
 )
@@ -66,9 +67,11 @@ async def execute(
         str | None,
         HeaderParameter(
             name="Idempotency-Key",
-            description="the same key with the same body makes one order, however often it is sent",
+            description="the same key with the same body makes one order, however often it is sent;"
+            " visible ASCII without spaces",
             min_length=1,
             max_length=255,
+            pattern="^[!-~]*$",
             examples=[Example(value="3f1c9a52-rebalance-17")],
         ),
     ] = None,
@@ -99,19 +102,14 @@ async def list_orders(
     ] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=_PAGE_MAX, examples=[Example(value=50)])] = 50,
     only: Annotated[
-        str | None,
-        QueryParameter(
-            name="state",
-            description="`open` or `ended`; both if left out",
-            examples=[Example(value="open")],
-        ),
-    ] = None,
+        Literal["all", "open", "ended"],
+        QueryParameter(name="state", description="which orders", examples=[Example(value="open")]),
+    ] = "all",
 ) -> dict[str, Any]:
     """Return a page of orders, and what to ask for next."""
-    if only not in {None, "open", "ended"}:
-        raise InvalidRequest(f"state must be open or ended, was {only!r}")
+    require_digits(request, "before", "limit")
     service = service_of(request)
-    is_open = None if only is None else only == "open"
+    is_open = None if only == "all" else only == "open"
     user = identity_of(request).user
     found = await service.store.orders(user, before=before, limit=limit, is_open=is_open)
     logs = await service.store.logs([order_id for _, order_id in found])
@@ -154,6 +152,7 @@ async def get_events(
     ] = 1,
 ) -> Response[bytes]:
     """Return the log from ``from_seq`` on, each event as it was streamed."""
+    require_digits(request, "from_seq")
     log = await _own_log(request, order_id)
     body = '{"events":[' + ",".join(event.body for event in log if event.seq >= from_seq) + "]}"
     return Response(body.encode(), media_type="application/json")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -19,10 +19,20 @@ from orderengine.errors import (
     Unavailable,
     UnknownOrder,
 )
+from orderengine.service.access.identity import Refusal
+from orderengine.service.access.rules import find_rule
+from orderengine.service.web.failure_log import failure_log
 
-__all__ = ["on_engine_error", "on_http_error", "on_unexpected", "problem_body", "problem_of"]
+__all__ = [
+    "on_engine_error",
+    "on_http_error",
+    "on_unexpected",
+    "problem_body",
+    "problem_of",
+    "refusal_bytes",
+]
 
-_log = logging.getLogger(__name__)
+_log = failure_log(__name__)
 _TITLES = {
     400: "Bad request",
     401: "Not authenticated",
@@ -35,6 +45,7 @@ _TITLES = {
     415: "Unsupported media type",
     422: "Cannot be processed",
     429: "Too many requests",
+    431: "Too large",
     500: "Internal error",
     503: "Try again later",
 }
@@ -53,6 +64,21 @@ def problem_body(status: int, code: str, detail: str) -> bytes:
     return msgspec.json.encode(problem_of(status, code, detail))
 
 
+def refusal_bytes(refusal: Refusal) -> bytes:
+    """Return a whole answer of HTTP/1.1 after which the connection is closed."""
+    body = problem_body(refusal.status, refusal.code, refusal.detail)
+    headers = (
+        *refusal.headers,
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"connection", b"close"),
+    )
+    line = f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}".encode()
+    return b"\r\n".join((line, *(b": ".join(header) for header in headers), b"", body))
+
+
 def _problem(status: int, code: str, detail: str) -> Response[bytes]:
     return Response(
         problem_body(status, code, detail),
@@ -60,6 +86,12 @@ def _problem(status: int, code: str, detail: str) -> Response[bytes]:
         media_type="application/problem+json",
         headers=_RETRY_AFTER if status in {429, 503} else None,
     )
+
+
+def _route_of(request: Request[Any, Any, Any]) -> str:
+    """Return what was asked for as the rules name it: a path as it came may hold anything."""
+    rule = find_rule(request.method, request.scope["path"])
+    return "a path without a rule" if rule is None else f"{rule.method} {rule.path}"
 
 
 def _status_of(error: OrderEngineError) -> int:
@@ -78,7 +110,7 @@ def on_engine_error(request: Request[Any, Any, Any], error: OrderEngineError) ->
     """Answer one of our own errors: its branch in the tree decides the status."""
     status = _status_of(error)
     if status == 500:
-        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        _log.error("%s failed", _route_of(request), exc_info=error)
         return _problem(500, "INTERNAL", "an invariant was violated; it is in the log")
     detail = "no such order" if status == 404 else str(error)
     return _problem(status, error.code, detail)
@@ -99,5 +131,5 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
 
 def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer a mistake of ours: what it was goes to the log, not to the client."""
-    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    _log.error("%s failed", _route_of(request), exc_info=error)
     return _problem(500, "INTERNAL", "something went wrong on our side; it is in the log")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,9 +14,17 @@ from orderengine.service.access.admission import Admission
 from orderengine.service.access.identity import Identity
 from orderengine.service.parts import Service
 
-__all__ = ["AnyRequest", "admission_of", "identity_of", "service_of", "strict_body"]
+__all__ = [
+    "AnyRequest",
+    "admission_of",
+    "identity_of",
+    "require_digits",
+    "service_of",
+    "strict_body",
+]
 
 T = TypeVar("T")
+_DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 AnyRequest = Request[Any, Any, State]
 
 
@@ -35,6 +44,18 @@ def identity_of(request: AnyRequest) -> Identity:
     """Return who asks, as the guard found."""
     identity: Identity = request.scope["state"]["identity"]
     return identity
+
+
+def require_digits(request: AnyRequest, *names: str) -> None:
+    """Refuse numbers in a query that are not plain digits: the framework takes "1e2" and "null".
+
+    Raises:
+        InvalidRequest: one of the parameters is there and is something else.
+    """
+    for name in names:
+        text = request.query_params.get(name)
+        if text is not None and _DIGITS.fullmatch(text) is None:
+            raise InvalidRequest(f"{name} must be a whole number in digits")
 
 
 async def strict_body(request: AnyRequest, kind: type[T]) -> T:

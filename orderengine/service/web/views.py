@@ -45,8 +45,12 @@ class QuoteRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             str,
             Meta(
                 max_length=64,
-                description=f"how to route: {', '.join(STRATEGIES)}; left out, as orders are",
                 examples=["split"],
+                # Where the framework looks for what it shows of a field.
+                extra_json_schema={
+                    "description": "how to route; left out, as orders are",
+                    "extra": {"enum": [*STRATEGIES, None]},
+                },
             ),
         ]
         | None

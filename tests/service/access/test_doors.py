@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from orderengine.service.access.credentials import new_secret, new_ticket, sha256_of
 from orderengine.storage.opening import open_database
-from tests.service.access.doors import Key, keys_command, knock, made_key
+from tests.service.access.doors import Key, keys_command, knock, made_key, within_a_minute
 from tests.service.serving import Serving, serving
 from tests.service.test_app import SWAP
 
@@ -221,6 +221,7 @@ def test_an_order_is_as_large_as_its_key_allows(house: House) -> None:
 def test_a_key_has_its_own_rate(house: House) -> None:
     """Instead of the service's; other keys of the user are not touched by it."""
     slow = made_key(house.folder, "alice", "--rate", "3")
+    within_a_minute(2.0)
     with house.http(slow) as http:
         answers = [http.get("/orders?limit=1") for _ in range(6)]
     assert [answer.status_code for answer in answers] == [200] * 3 + [429] * 3

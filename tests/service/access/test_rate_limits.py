@@ -11,11 +11,13 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.servers import RedisServer
-from tests.service.access.doors import Answer, knock
+from tests.service.access.doors import Answer, knock, within_a_minute
 from tests.service.access.forgeries import FORGERIES
 from tests.service.serving import Serving, serving
 
 LIMIT = 10
+BURST_S = 5.0
+"""Longer than any of these tests sends requests."""
 OUTSIDE = "198.51.100.9"
 """What our own proxy saw."""
 
@@ -42,6 +44,7 @@ def test_no_forged_header_passes_the_limit(tmp_path: Path, hops: int) -> None:
     """Whatever is claimed, all of it counts for one address."""
     env = {"ORDERENGINE_RATE_ADDRESS": str(LIMIT), "ORDERENGINE_TRUSTED_HOPS": str(hops)}
     with serving(tmp_path, **env) as served:
+        within_a_minute(BURST_S)
         answers = forged(served.port, hops)
         passed = [answer.status for answer in answers]
         assert passed == [200] * LIMIT + [429] * (len(FORGERIES) - LIMIT)
@@ -64,6 +67,7 @@ def test_failed_keys_count_on_their_address(tmp_path: Path) -> None:
     """Who tries secrets is stopped before the database is asked again."""
     env = {"ORDERENGINE_RATE_ADDRESS": str(LIMIT), "ORDERENGINE_AUTH": "keys"}
     with serving(tmp_path, **env) as served:
+        within_a_minute(BURST_S)
         tries = [[("Authorization", f"Bearer oe_{number:043}")] for number in range(LIMIT + 5)]
         answers = [knock(served.port, "/orders", headers).status for headers in tries]
     assert answers == [401] * LIMIT + [429] * 5
@@ -86,6 +90,7 @@ def two(tmp_path: Path, redis_server: RedisServer) -> Iterator[tuple[Serving, Se
 
 def test_two_processes_let_exactly_the_limit_pass(two: tuple[Serving, Serving]) -> None:
     """Together, at once, sockets counted with the rest."""
+    within_a_minute(BURST_S)
     for served in two:
         with connect(f"ws://127.0.0.1:{served.port}/ws"):
             pass
@@ -99,6 +104,7 @@ def test_requests_go_on_while_redis_is_frozen(
     two: tuple[Serving, Serving], redis_server: RedisServer
 ) -> None:
     """Each process counts for itself then: no more than the limit passes through one."""
+    within_a_minute(BURST_S)
     assert statuses(two[0].port, 1) == [200]
     redis_server.freeze()
     try:

@@ -89,14 +89,16 @@ _KEYS = {
     "not ASCII": b"\xc3\xa9",
     "not UTF-8": b"\xff\xfe",
     "Latin-1": b"caf\xe9",
+    "space inside": b"a b",
+    "list": b"a, b",
 }
 _ODD_KEYS = {
-    "SQL": b"' OR 1=1; --",
+    "SQL": b"'OR'1'='1;--",
     "template": b"{{7*7}}${7*7}",
     "format": b"%s%n{0.__class__}",
     "quotes": b"\"'`",
     "path": b"../../../etc/passwd",
-    "list": b"a, b",
+    "commas": b"a,b,",
     "escape codes": b"\\x1b[2J",
     "255 letters": b"k" * 255,
 }

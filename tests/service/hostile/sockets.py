@@ -130,8 +130,9 @@ def handshakes() -> Iterator[Case]:
     yield Case("handshake cut short", handshake()[:-2], _WRONG | {408, WAITING})
 
 
-_PROTOCOL_ERROR: Outcomes = frozenset({1002, 1009, CLOSED})
-_BAD_TEXT: Outcomes = frozenset({1007, 1003, 1008, CLOSED})
+_PROTOCOL_ERROR: Outcomes = frozenset({1002, 1008, 1009, CLOSED})
+_BAD_TEXT: Outcomes = frozenset({OPEN, 1007})
+"""Nobody reads it, so nobody may notice."""
 _MAY_SPEAK: Outcomes = frozenset({OPEN, 1003, 1008, 1009})
 """Clients have nothing to say: what they say is passed over, or ends the socket."""
 _BROKEN_FRAMES = {
@@ -191,9 +192,15 @@ _SPOKEN = {
 }
 _SILENT = {
     "a pong nobody asked for": frame(_PONG, b"hello"),
+    "20 pongs": frame(_PONG) * 20,
+    "20 pings": frame(_PING, b"p") * 20,
+    "ping of 125": frame(_PING, b"a" * 125),
+}
+_BUSY = {
     "1,000 pongs": frame(_PONG) * 1_000,
     "1,000 pings": frame(_PING, b"p") * 1_000,
-    "ping of 125": frame(_PING, b"a" * 125),
+    "1,000 texts": frame(_TEXT) * 1_000,
+    "10,000 pings of nothing": frame(_PING) * 10_000,
 }
 _CLOSES = {
     "empty": frame(_CLOSE),
@@ -208,10 +215,11 @@ def frames() -> Iterator[Case]:
     """Give frames that come after a good handshake at ``/ws``."""
     families: dict[str, tuple[dict[str, bytes], Outcomes]] = {
         "frame": (_BROKEN_FRAMES, _PROTOCOL_ERROR),
-        "large": (_LARGE_FRAMES, frozenset({1002, 1009, CLOSED})),
+        "large": (_LARGE_FRAMES, frozenset({1002, 1008, 1009, CLOSED})),
         "bad text": (_TEXTS, _BAD_TEXT),
         "spoken": (_SPOKEN, _MAY_SPEAK),
         "silent": (_SILENT, frozenset({OPEN})),
+        "busy": (_BUSY, frozenset({1008})),
         "close": (_CLOSES, frozenset({1000, 1001, 1005, 3000, 4999, CLOSED})),
     }
     for family, (members, allowed) in families.items():

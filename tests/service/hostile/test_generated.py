@@ -21,9 +21,10 @@ from tests.service.hostile.verdict import (
     cpu_ms,
     dear,
     stored,
+    told_without_a_key,
 )
 
-COUNT = int(os.environ.get("HOSTILE_COUNT", "1500"))
+COUNT = int(os.environ.get("HOSTILE_COUNT", "1000"))
 SEED = int(os.environ.get("HOSTILE_SEED", "1"))
 _BATCH = 250
 
@@ -47,3 +48,16 @@ def test_each_is_answered_and_none_costs_much(target: Target, http: httpx.Client
     assert not complaints, "\n".join(complaints)
     # A connection that is cut may lose an answer, and never an order that was answered.
     assert stored(http) - before >= ids
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.usefixtures("unharmed")
+@pytest.mark.parametrize("auth", ["keys"], indirect=True, scope="package")
+def test_none_gets_in_without_a_key(target: Target, http: httpx.Client) -> None:
+    """A part of them again, from somebody who has no key."""
+    before = stored(http)
+    cases = list(generated(SEED, COUNT // 5))
+    found = asyncio.run(send_all(Target(target.port, target.pid), cases, at_once=_BATCH))
+    complaints = [said for case, answer in found if (said := told_without_a_key(case, answer))]
+    assert not complaints, "\n".join(complaints)
+    assert stored(http) == before

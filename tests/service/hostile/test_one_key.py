@@ -56,7 +56,6 @@ def test_two_bodies_make_one_order(target: Target, http: httpx.Client) -> None:
     assert len(stored(http) - before) == 1
 
 
-@pytest.mark.xfail(reason="trailers are read as headers", strict=False)
 def test_a_trailer_is_no_header(target: Target) -> None:
     """What comes behind the body was not there when the headers were looked at: it says nothing."""
     body, line = body_of(), b"POST /execute HTTP/1.1"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,7 +21,7 @@ __all__ = [
     "cpu_ms",
     "dear",
     "stored",
-    "tracebacks",
+    "told_without_a_key",
 ]
 
 CPU_MS_MAX = 250.0
@@ -29,8 +29,10 @@ CPU_MS_MAX = 250.0
 
 ANY_BUT_FAILURE: Outcomes = frozenset({101, *range(200, 500), "closed", "waiting"})
 """What generated requests may be answered: some of them are good by chance."""
-_LIBRARY_SAID = (b"Invalid HTTP request received.", b"Failed to open a WebSocket connection")
-"""Refusals of the server's parsers, which come before any code of ours."""
+_WITHOUT_A_KEY: Outcomes = frozenset({400, 401, 403, 408, 413, 431, "closed", "waiting"})
+"""Of those without a key none is told more than what is wrong with the head of its request."""
+_OPEN = re.compile(rb"\S+ (http://[^/ ]*)?/(docs|health|openapi\.json)\b")
+"""Requests for what everybody may see."""
 _MEMBERS = {"type", "title", "status", "code", "detail"}
 _LEAKS = (b"Traceback", b"site-packages", b"orderengine/", b"sqlite3.", b"asyncpg", b'File "')
 
@@ -46,6 +48,13 @@ def complaint(case: Case, answer: Answer) -> str | None:
     return None
 
 
+def told_without_a_key(case: Case, answer: Answer) -> str | None:
+    """Return what an answer tells to somebody who has no key, None if nothing."""
+    if answer.outcome in _WITHOUT_A_KEY or _OPEN.search(case.raw.partition(b"\r\n\r\n")[0]):
+        return None
+    return f"{case.name}: {answer.outcome} without a key{_excerpt(answer)}"
+
+
 def _excerpt(answer: Answer) -> str:
     return "".join(f" [{reply.status} {(reply.body or b'')[:150]!r}]" for reply in answer.replies)
 
@@ -56,10 +65,8 @@ def _fault_of(reply: Reply, *, is_head: bool) -> str | None:
         return "an answer says that we failed"
     if leak := next((leak for leak in _LEAKS if leak in body), None):
         return f"an answer shows {leak!r}"
-    if reply.status < 400 or is_head or body.startswith(_LIBRARY_SAID):
+    if reply.status < 400 or is_head:
         return None
-    if reply.status == 403 and not body and reply.headers["content-type"].startswith("text/plain"):
-        return None  # a handshake at a path without a socket, which the server itself turns down
     if reply.headers.get("content-type") != "application/problem+json":
         return "an error is no problem document"
     try:
@@ -102,11 +109,6 @@ def cpu_ms(pid: int) -> float:
     Linux gives each process a clock whose number is made of its id (``clock_getcpuclockid``).
     """
     return time.clock_gettime_ns(~pid << 3 | 2) / 1e6
-
-
-def tracebacks(log: Path) -> int:
-    """Return how many tracebacks a log holds."""
-    return log.read_text(errors="replace").count("Traceback (most recent call last)")
 
 
 async def dear(target: Target, cases: Sequence[Case]) -> list[str]:

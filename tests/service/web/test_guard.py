@@ -275,6 +275,45 @@ def test_a_user_has_only_so_many_open_orders(served: Serving) -> None:
         assert len(http.get("/orders").json()["orders"]) == 2
 
 
+def test_nothing_is_cancelled_before_the_request_is_whole(served: Serving) -> None:
+    """Also where the body says nothing: what is refused is not done."""
+    with httpx.Client(base_url=served.url, headers=dict([AUTHORIZED]), timeout=10) as http:
+        order_id = http.get("/orders").json()["orders"][0]["order_id"]
+        at = f"/orders/{order_id}"
+        chunked = [AUTHORIZED, ("Transfer-Encoding", "chunked")]
+        answer = knock(served.port, at, chunked, method="DELETE", body=b"zz\r\n\r\n")
+        assert answer.status == 400
+        assert http.get(at).json()["status"] == "pending"
+        assert http.delete(at).json()["status"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/orders", "GET, HEAD, OPTIONS"),
+        ("/orders/x", "DELETE, GET, HEAD, OPTIONS"),
+        ("/execute", "POST, OPTIONS"),
+        ("/health/live", "GET, HEAD, OPTIONS"),
+    ],
+)
+def test_a_path_says_its_methods(served: Serving, path: str, allowed: str) -> None:
+    """To who uses another one, and to who asks."""
+    answer = knock(served.port, path, [AUTHORIZED], method="PATCH")
+    assert (answer.status, answer.code) == (405, "METHOD_NOT_ALLOWED")
+    assert answer.headers["allow"] == allowed
+    answer = knock(served.port, path, [AUTHORIZED], method="OPTIONS")
+    assert (answer.status, answer.headers["allow"]) == (204, allowed)
+
+
+def test_a_head_is_what_a_get_would_have(served: Serving) -> None:
+    """Without the body."""
+    for path in ("/orders", "/health/ready", "/docs"):
+        got = knock(served.port, path, [AUTHORIZED])
+        answer = knock(served.port, path, [AUTHORIZED], method="HEAD")
+        assert (answer.status, answer.body) == (200, b"")
+        assert answer.headers["content-length"] == str(len(got.body))
+
+
 def test_a_refused_body_closes_nothing(served: Serving) -> None:
     """The next request of the connection is answered; only a body without an end is cut off."""
     with httpx.Client(base_url=served.url, timeout=10) as http:
