@@ -85,6 +85,7 @@ class Executor:
     ) -> None:
         self._clock = clock
         self._gate = gate
+        self._venues = frozenset(venue.name for venue in venues)
         self._inquiry = Inquiry(venues, clock, policy, gate)
         self._settlement = settlement
         self._prices = prices
@@ -106,7 +107,7 @@ class Executor:
             step: Step | _Rest
             step = next_step(state, self._clock.now_ns(), self._policy.route_age_ns_max)
             if self._gate is not None:
-                step = _allowed(step, self._gate)
+                step = _allowed(step, self._gate, self._venues)
             event: Event | None = None
             try:
                 match step:
@@ -313,9 +314,13 @@ class Executor:
         return self._prices.reference_price_x64(order.sell, order.buy)
 
 
-def _allowed(step: Step, gate: Gate) -> Step | _Rest:
-    """Return the step, or what an operator's pause makes of it: a wait, or another route."""
-    if gate.is_paused and isinstance(step, AskQuotes | Build):
+def _allowed(step: Step, gate: Gate, venues: frozenset[str]) -> Step | _Rest:
+    """Return the step, or what an operator's pause makes of it: a wait, or another route.
+
+    With every venue paused there is nobody to ask, and an attempt would only fail.
+    """
+    is_paused = gate.is_paused or venues <= gate.paused_venues
+    if is_paused and isinstance(step, AskQuotes | Build):
         return _Rest(gate)
     if isinstance(step, Build):
         for leg in step.route.legs:

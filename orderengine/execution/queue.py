@@ -42,6 +42,11 @@ class MemoryQueue:
         self._turn = 0
         self._closed = False
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether every id is dropped from now on."""
+        return self._closed
+
     def depth(self, priority: Priority) -> int:
         """Return how many ids wait in a lane."""
         return len(self._lanes[priority])

@@ -212,6 +212,26 @@ def test_a_paused_venue_is_not_asked_and_says_why() -> None:
     assert desk.state().status is Status.CONFIRMED
 
 
+def test_with_every_venue_paused_orders_wait() -> None:
+    """Nobody could be asked, so no attempt is spent; with one venue back they go on."""
+    desk, gate = paused_desk(ScriptedVenue("raydium"), ScriptedVenue("orca"))
+
+    async def main() -> None:
+        gate.set(is_paused=False, venues=["raydium", "orca"])
+        async with anyio.create_task_group() as group:
+            await _run(desk, group)
+            await desk.engine.submit(ORDER)
+            await anyio.sleep(60)
+            state = desk.state(ORDER.order_id)
+            assert (state.status, state.attempts) == (Status.ROUTING, 0)
+            gate.set(is_paused=False, venues=["raydium"])
+            await anyio.sleep(20)
+            group.cancel_scope.cancel()
+
+    virtualtime.run(main)
+    assert desk.state(ORDER.order_id).status is Status.CONFIRMED
+
+
 def test_a_route_over_a_venue_that_is_paused_meanwhile_is_not_signed() -> None:
     """It is made anew without it."""
     desk, gate = paused_desk(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,8 +23,10 @@ from orderengine.market.draws import Draws
 from orderengine.storage.database import Database
 from orderengine.storage.opening import open_database
 from orderengine.storage.postgres import batches, connections
-from orderengine.storage.postgres.connections import Locked
+from orderengine.storage.postgres.batches import Line
+from orderengine.storage.postgres.connections import Link, Locked, Unreachable
 from orderengine.storage.postgres.lines import CONNECTIONS_MAX
+from orderengine.storage.postgres.reads import LOG, Log, ask
 from tests.execution.store_contract import accepted, cancelled, claimed, key, submitted
 from tests.servers import PostgresServer, running_postgres
 from tests.storage.databases import run_in_database
@@ -416,5 +418,33 @@ def test_a_dead_network_is_noticed_while_nothing_is_asked(url: str) -> None:
         assert found.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 10
         assert await connection.fetchval("SHOW tcp_keepalives_idle") == "10"
         await connection.close()
+
+    anyio.run(main, backend="asyncio")
+
+
+def test_all_that_wait_are_told_at_once_that_there_is_no_connection() -> None:
+    """One try to connect answers all of them, of every kind; the next caller makes another."""
+    tries = 0
+
+    class DeadLink(Link):
+        async def fetch(self, statement: str, *values: object) -> Sequence[Any]:
+            nonlocal tries
+            del statement, values
+            tries += 1
+            await anyio.sleep(0.01)
+            raise Unreachable("nobody there")
+
+    async def main() -> None:
+        line = Line(DeadLink("postgresql://nobody@nowhere/none"), capacity=100)
+        async with anyio.create_task_group() as group:
+            group.start_soon(line.serve)
+            questions = [partial(ask, line, "SELECT 1") for _ in range(20)]
+            logs = [partial(line.do, LOG, Log(f"o-{number}", 1)) for number in range(20)]
+            assert await _at_once(*questions, *logs) == [Unavailable] * 40
+            assert (tries, len(line)) == (1, 0)
+            with pytest.raises(Unavailable, match="nobody there"):
+                await ask(line, "SELECT 1")
+            assert tries == 2
+            line.close()
 
     anyio.run(main, backend="asyncio")

@@ -10,17 +10,20 @@ import asyncpg
 import pytest
 
 from orderengine.errors import InvalidData
+from orderengine.model.api_key import ApiKey, Role
 from orderengine.model.events import Accepted, Submitted
 from orderengine.model.wire import decode_event, encode
-from orderengine.storage.database import Database
+from orderengine.storage.database import Database, Pause
 from orderengine.storage.opening import open_database
 from orderengine.storage.sqlite.store import SqliteEventStore
-from tests.execution.store_contract import accepted, claimed, submitted
+from tests.execution.store_contract import accepted, cancelled, claimed, key, submitted
 from tests.servers import PostgresServer
+from tests.storage.databases import TABLES
 
 LINES = (Path(__file__).parent / "events_v1.jsonl").read_text("utf-8").splitlines()
 """Every type of event as the first released code wrote it: never to be changed."""
 
+API_KEY = ApiKey(key_id="key_1", user="alice", role=Role.USER, created_at_ns=1)
 BOOKED = {"type": "booked", "order_id": "o-1", "seq": 3, "ledger": {"page": [1, None, 2.5]}}
 
 
@@ -79,6 +82,49 @@ def test_events_of_newer_code_stop_nobody(url: str) -> None:
             with pytest.raises(InvalidData, match="booked"):
                 await store.events("o-1")
             assert list(await store.events("o-2")) == [accepted("o-2")]
+
+    anyio.run(main, backend="asyncio")
+
+
+async def _expand(database: Database, url: str) -> None:
+    """Add a column to every table, as a later version of the schema may."""
+    if isinstance(database.orders, SqliteEventStore):
+        await database.orders.file.write(
+            lambda db: [
+                db.execute(f"ALTER TABLE {table} ADD COLUMN later TEXT") for table in TABLES
+            ]
+        )
+        return
+    connection = await asyncpg.connect(url)
+    for table in TABLES:
+        await connection.execute(f"ALTER TABLE {table} ADD COLUMN later text")
+    await connection.close()
+
+
+def test_this_code_goes_on_beside_a_schema_with_more_columns(url: str) -> None:
+    """Whatever is written: a deploy expands the schema first, while this code runs."""
+
+    async def main() -> None:
+        async with open_database(url, upgrade=True) as database:
+            await _expand(database, url)
+            store, keys, operations = database.orders, database.keys, database.operations
+            assert await store.create(accepted(), key()) == "o-1"
+            assert await store.create(accepted("o-2"), key()) == "o-1"
+            assert await store.claim("o-1", "w") is not None
+            await store.append(claimed())
+            event, signed = submitted(3)
+            await store.append(event, signed=signed)
+            assert await store.signed("o-1", signed.signature) == signed
+            assert await store.record_execution(signed.signature, "o-1", b"{}") == b"{}"
+            assert await operations.free("o-1")
+            await store.append(cancelled(4))
+            assert await keys.add(API_KEY, "digest")
+            await keys.add_ticket("ticket", API_KEY.key_id, 2**62)
+            assert await keys.take_ticket("ticket", 1) == API_KEY
+            await operations.beat("p", b"{}")
+            await operations.pause(Pause(name="all", since_ns=1, reason=""))
+            assert await operations.prune(2**62, 9) == 1
+            assert (await operations.counts()).by_status == {"cancelled": 1}
 
     anyio.run(main, backend="asyncio")
 

@@ -1,20 +1,21 @@
-"""Let a user, a key and an address ask so many times a minute, over all processes or in this one.
+"""Let a user, a key and an address ask so many times a minute, over all processes and in this one.
 
-The counting is that of the library ``limits``: a window of a minute that slides, by the counts of
-this minute and the one before, so a counter takes the same memory whatever its limit is. Redis
-counts for all processes. While it is away or slow each process counts for itself, so that requests
-go on and no more than the limit passes through one process.
+Each process counts what passes through it, whoever else counts, so no more than the limit passes
+through one process, whatever becomes of Redis. What it would let pass, Redis is asked for, which
+counts for all processes by the library ``limits``: a window of a minute that slides, by the counts
+of this minute and the one before. While Redis is away or slow requests go on without it.
 """
 
 from __future__ import annotations
 
 import anyio
-from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage, RedisStorage
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
 from orderengine.execution.ports import Clock
 from orderengine.service.access.identity import Identity, Refusal
+from orderengine.service.access.passed import Passed
 from orderengine.service.queue.redis_link import RedisLink
 
 __all__ = ["RateLimits"]
@@ -22,12 +23,14 @@ __all__ = ["RateLimits"]
 _REFUSED_MAX = 10_000
 _REFUSED_MS_MAX = 1_000
 """How long a refusal is given again without counting anew: a flood costs Redis nothing."""
-_ANSWER_S_MAX = 0.1
+_ANSWER_S_MAX = 0.25
 _REST_S = 1.0
 """How long Redis is not asked after it was too slow: no request waits for it again."""
+_LATE_S = 0.05
+"""A deadline that is noticed so late says nothing of Redis: this process was busy."""
+_ASKED_MAX = 16
+"""Questions to Redis at once, each on a connection: a crowd opens no more, and waits its turn."""
 _CONNECT_S_MAX = 1.0
-_COUNTERS_MAX = 2_000
-"""Here, in memory: the library looks at all of them with each hit."""
 
 
 class RateLimits:
@@ -46,8 +49,8 @@ class RateLimits:
         self._clock = clock
         self._per_user = per_user
         self._per_address = per_address
-        self._memory = MemoryStorage()
-        self._here = SlidingWindowCounterRateLimiter(self._memory)
+        self._here = Passed()
+        self._turns = anyio.Semaphore(_ASKED_MAX)
         self._link: RedisLink | None = None
         self._rests_until = 0.0
         self._refused_until_ms: dict[str, int] = {}
@@ -98,7 +101,7 @@ class RateLimits:
         now_ms = self._clock.now_ns() // 1_000_000
         wait_ms = self._refused_until_ms.get(key, 0) - now_ms
         if wait_ms <= 0:
-            wait_ms = await self._wait_ms(key, RateLimitItemPerMinute(limit))
+            wait_ms = await self._wait_ms(key, limit, now_ms)
             if wait_ms == 0:
                 return None
             self._remember(key, now_ms + min(wait_ms, _REFUSED_MS_MAX))
@@ -115,25 +118,33 @@ class RateLimits:
             ),
         )
 
-    async def _wait_ms(self, key: str, item: RateLimitItem) -> int:
+    async def _wait_ms(self, key: str, limit: int, now_ms: int) -> int:
         """Count a request and return 0; or count nothing, and return when to try again."""
-        link = self._link
-        if link is not None and link.is_available and anyio.current_time() >= self._rests_until:
-            with link.noticing():
-                with anyio.move_on_after(_ANSWER_S_MAX):
-                    return await self._hit(self._shared, item, key)
-                self._rests_until = anyio.current_time() + _REST_S
-        if len(self._memory.storage) >= _COUNTERS_MAX:
-            await self._memory.reset()
-        return await self._hit(self._here, item, key)
+        wait_ms = self._here.take(key, limit, now_ms)
+        if wait_ms or self._link is None:
+            return wait_ms
+        async with self._turns:
+            wait_ms = await self._ask(self._link, key, RateLimitItemPerMinute(limit))
+        if wait_ms:
+            self._here.give_back(key)
+        return wait_ms
 
-    async def _hit(
-        self, limiter: SlidingWindowCounterRateLimiter, item: RateLimitItem, key: str
-    ) -> int:
-        if await limiter.hit(item, key):
+    async def _ask(self, link: RedisLink, key: str, item: RateLimitItemPerMinute) -> int:
+        """Return what Redis says, or 0 if it says nothing in time."""
+        began = anyio.current_time()
+        if not link.is_available or began < self._rests_until:
             return 0
-        stats = await limiter.get_window_stats(item, key)
-        return max(round(stats.reset_time * 1_000) - self._clock.now_ns() // 1_000_000, 1)
+        with link.noticing():
+            with anyio.move_on_after(_ANSWER_S_MAX):
+                if await self._shared.hit(item, key):
+                    return 0
+                stats = await self._shared.get_window_stats(item, key)
+                now_ms = self._clock.now_ns() // 1_000_000
+                return max(round(stats.reset_time * 1_000) - now_ms, 1)
+            now = anyio.current_time()
+            if now - began < _ANSWER_S_MAX + _LATE_S:
+                self._rests_until = now + _REST_S
+        return 0
 
     def _remember(self, key: str, until_ms: int) -> None:
         if len(self._refused_until_ms) >= _REFUSED_MAX:

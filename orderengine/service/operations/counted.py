@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from orderengine.errors import Unavailable
+from orderengine.errors import LeaseLost, SequenceConflict, Unavailable
 from orderengine.storage.database import Database, Keys, Operations, OrderStore
 
 __all__ = ["ErrorCount", "counted"]
@@ -32,8 +32,8 @@ class _Counted:
             try:
                 return await method(*values, **named)
             except Unavailable as error:
-                # What derives from it is an answer: somebody else was first.
-                errors.total += type(error) is Unavailable
+                # These are answers: somebody else was first.
+                errors.total += not isinstance(error, SequenceConflict | LeaseLost)
                 raise
 
         setattr(self, name, call)  # it is found at once from now on

@@ -95,6 +95,7 @@ class Pulse:
         self._operations = operations
         self._process = process
         self._vitals = vitals
+        self._is_ended = False
 
     async def run(self) -> None:
         """Beat until cancelled; a beat that cannot be stored leaves it to the next."""
@@ -103,11 +104,14 @@ class Pulse:
             await anyio.sleep(_PERIOD_S)
 
     async def beat(self) -> None:
-        """Beat once, if the database answers in time."""
+        """Beat once, if the database answers in time; not after ``end``."""
+        if self._is_ended:
+            return
         with anyio.move_on_after(_ANSWER_S_MAX), suppress(Unavailable):
             await self._operations.beat(self._process, msgspec.json.encode(self._vitals()))
 
     async def end(self) -> None:
         """Have this process forgotten: it ends as it should."""
+        self._is_ended = True
         with anyio.move_on_after(_ANSWER_S_MAX, shield=True), suppress(Unavailable):
             await self._operations.unbeat(self._process)

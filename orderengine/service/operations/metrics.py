@@ -93,7 +93,8 @@ class _Figures(Collector):
                 "Leases that ran out under their holders.",
                 self._asked.takeovers,
             )
-        yield from self._fleet(self._asked.processes or ())
+        if self._asked.processes is not None:
+            yield from self._fleet(self._asked.processes)
         yield from self._process(self._asked.processes or ())
         yield from self._requests()
 

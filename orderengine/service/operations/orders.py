@@ -80,7 +80,7 @@ async def retry(database: Database, clock: Clock, prices: PriceFeed, order_id: s
     new = replace(old, order_id=uuid4().hex, deadline_ns=deadline_ns)
     key = IdempotencyKey(
         user=old.user,
-        key=f"retry:{order_id}",
+        key=f"retry {order_id}",  # with a space, which no client's key has
         request_sha256=sha256(order_id.encode()).hexdigest(),
     )
     price = prices.reference_price_x64(new.sell, new.buy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+import anyio
 from msgspec import Struct
 
 from orderengine.errors import Unavailable
@@ -14,6 +15,7 @@ from orderengine.service.operations.pauses import ALL
 
 __all__ = ["Finding", "Grade", "Readiness", "readiness"]
 
+_ANSWER_S_MAX = 1.0
 _STUCK_S = 30.0
 """Orders that wait so long while nothing ends anywhere are stuck."""
 
@@ -65,10 +67,13 @@ async def readiness(instruments: Instruments, clock: Clock) -> Readiness:
     if instruments.is_draining:
         findings["process"] = Finding(Grade.UNFIT, "it is about to end")
     try:
-        await instruments.standing.require_store()
-        findings["workers"] = await _workers(instruments, clock)
+        with anyio.fail_after(_ANSWER_S_MAX):
+            await instruments.standing.require_store()
+            findings["workers"] = await _workers(instruments, clock)
     except Unavailable as error:
         findings["store"] = Finding(Grade.UNFIT, str(error))
+    except TimeoutError:
+        findings["store"] = Finding(Grade.UNFIT, f"no answer within {_ANSWER_S_MAX:g} s")
     findings["queue"] = _queue(instruments)
     resting = [*([ALL] if instruments.gate.is_paused else []), *instruments.gate.paused_venues]
     if resting:

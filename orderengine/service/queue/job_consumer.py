@@ -9,7 +9,7 @@ and nobody needs it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from signal import Signals
 from typing import Any
 
@@ -21,7 +21,7 @@ from saq.types import WorkerInfo
 from saq.utils import cancel_tasks
 from saq.worker import Worker
 
-from orderengine.execution.ports import WorkQueue
+from orderengine.execution.queue import MemoryQueue
 from orderengine.model.order import Priority
 from orderengine.service.queue.redis_link import BLOCKED_S, RedisLink
 from orderengine.service.queue.redis_queue import JOB, JOB_TIMEOUT_S, lane_name
@@ -34,11 +34,20 @@ _NEVER_S = 365 * 86_400  # no job of ours is for later, and none is aborted
 
 
 class LaneQueue(SaqQueue):
-    """Be SAQ's queue for its worker, but wait while Redis is lost, and never raise for it."""
+    """Be SAQ's queue for its worker, but wait while Redis is lost, and never raise for it.
 
-    def __init__(self, link: RedisLink, lane: Priority) -> None:
+    Args:
+        link: the connection to Redis.
+        lane: whose jobs these are.
+        is_closed: whether nothing is taken any more.
+    """
+
+    def __init__(
+        self, link: RedisLink, lane: Priority, is_closed: Callable[[], bool] = lambda: False
+    ) -> None:
         super().__init__(link.redis, lane_name(lane))
         self._link = link
+        self._is_closed = is_closed
 
     async def dequeue(
         self,
@@ -46,6 +55,9 @@ class LaneQueue(SaqQueue):
         poll_interval: float = 0.0,
     ) -> Job | None:
         """Return the next job, or None after ``timeout`` seconds."""
+        if self._is_closed():  # this process ends: leave the wake-ups to those that go on
+            await anyio.sleep(BLOCKED_S)
+            return None
         if await self._link.until_available(timeout):
             with self._link.noticing():
                 return await super().dequeue(timeout, poll_interval)
@@ -110,12 +122,12 @@ class JobConsumer:
     Args:
         url: where Redis is.
         local_queue: where ``Workers`` take from. Keep it small, a few ids a worker: what waits in
-            it waits while other processes may be idle.
+            it waits while other processes may be idle. Once it is closed no job is taken.
         jobs_max: how many jobs of one lane are at hand at once; a lane whose room is used up takes
             no more, and the others go on.
     """
 
-    def __init__(self, url: str, local_queue: WorkQueue, *, jobs_max: int = 2) -> None:
+    def __init__(self, url: str, local_queue: MemoryQueue, *, jobs_max: int = 2) -> None:
         self._link = RedisLink(url, "taking wake-ups")
         self._local_queue = local_queue
         self._jobs_max = jobs_max
@@ -155,7 +167,7 @@ class JobConsumer:
                     await self._local_queue.put(lane, order_id)
 
         return _LaneWorker(
-            LaneQueue(self._link, lane),
+            LaneQueue(self._link, lane, lambda: self._local_queue.is_closed),
             [(JOB, wake)],
             concurrency=self._jobs_max,
             dequeue_timeout=BLOCKED_S,

@@ -10,6 +10,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from orderengine.errors import (
+    InvalidData,
     InvalidRequest,
     KeyReused,
     OrderEngineError,
@@ -101,6 +102,8 @@ def _status_of(error: OrderEngineError) -> int:
         return 422
     if isinstance(error, TooManyOpenOrders):
         return 429
+    if isinstance(error, InvalidData):
+        return 503  # a log that newer code wrote: not the client's fault, and another can read it
     if isinstance(error, InvalidRequest):
         return 400
     return 503 if isinstance(error, Unavailable) else 500

@@ -9,7 +9,8 @@ A batch is one statement, committed by itself, that gives each operation its own
 refused is an answer. Two operations that touch the same thing never share a batch. Where the
 statement fails for what one operation holds, or for a row that somebody else keeps locked, each is
 done again alone, so that only the culprit fails; where the connection or the server is at fault,
-all of the batch are told ``Unavailable``.
+all of the batch are told ``Unavailable``. So are all that wait where there is no connection to be
+had: each would wait for one in its turn, and in vain.
 
 Every wait ends: the list is bounded, a batch is bounded, a statement is bounded, and an operation
 that has waited too long is not begun but told ``Unavailable``.
@@ -26,7 +27,7 @@ import anyio
 from msgspec import Struct
 
 from orderengine.errors import InvariantViolated, OrderEngineError, Unavailable
-from orderengine.storage.postgres.connections import Link, Locked
+from orderengine.storage.postgres.connections import Link, Locked, Unreachable
 
 __all__ = ["AGAIN", "Again", "Kind", "Line"]
 
@@ -150,9 +151,7 @@ class Line:
                             await self._do_next(kind, waiting)
             finally:
                 self._is_closed = True
-                for waiting in self._waiting.values():
-                    self._end(waiting, Unavailable("the database was closed"))
-                    waiting.clear()
+                self._end_waiting("the database was closed")
                 await self._link.close()
 
     async def _do_next(self, kind: Kind[Any, Any], waiting: deque[_Pending[Any, Any]]) -> None:
@@ -206,9 +205,17 @@ class Line:
                 return
             for pending in batch:
                 pending.answer = _ours(error)
+            if isinstance(error, Unreachable):
+                self._end_waiting(str(error))
         else:
             for pending, answer in zip(batch, answers, strict=True):
                 pending.answer = answer
+
+    def _end_waiting(self, why: str) -> None:
+        for waiting in self._waiting.values():
+            for pending in waiting:
+                self._end([pending], Unavailable(why))
+            waiting.clear()
 
     async def _attempt_each(self, kind: Kind[Any, Any], batch: list[_Pending[Any, Any]]) -> None:
         """Do each alone; once several were locked out, leave the rest for later."""
@@ -223,8 +230,10 @@ class Line:
 
 def _ours(error: Exception) -> OrderEngineError:
     if isinstance(error, OrderEngineError):
-        is_shared = type(error) in {Unavailable, Locked}  # each caller raises one of its own
-        return type(error)(*error.args) if is_shared else error
+        # Each caller raises one of its own.
+        if isinstance(error, Locked):
+            return Locked(*error.args)
+        return Unavailable(*error.args) if type(error) in {Unavailable, Unreachable} else error
     ours = InvariantViolated(f"an operation broke: {type(error).__name__}: {error}")
     ours.__cause__ = error
     return ours

@@ -26,6 +26,7 @@ __all__ = [
     "Link",
     "Locked",
     "PostgresConnection",
+    "Unreachable",
     "close",
     "connect",
     "describe",
@@ -70,6 +71,10 @@ _REFUSED = (
 
 PostgresConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Fetch = Callable[..., Awaitable[Sequence[asyncpg.Record]]]
+
+
+class Unreachable(Unavailable):
+    """Say that there is no connection: nothing was asked, and nothing else can be now."""
 
 
 class Locked(Unavailable):
@@ -214,12 +219,12 @@ class Link:
                 self._drop()
 
     async def _opened(self) -> PostgresConnection:
-        """Return the connection. Raises ``Unavailable``."""
+        """Return the connection. Raises ``Unreachable``."""
         if self._connection is None or self._connection.is_closed():
             try:
                 self._connection = await connect(self._url)
-            except InvalidData as error:  # it was known before: somebody is at work on it
-                raise Unavailable(str(error)) from None
+            except (Unavailable, InvalidData) as error:  # the URL was good before
+                raise Unreachable(str(error)) from None
         return self._connection
 
     def _drop(self) -> None:

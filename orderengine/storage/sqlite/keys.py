@@ -107,7 +107,8 @@ class SqliteKeys:
                 "DELETE FROM tickets WHERE expires_at_ns <= (SELECT ms * 1000000 FROM clock)"
             )
             db.execute(
-                "INSERT INTO tickets VALUES (?, ?, ?)", (ticket_sha256, key_id, expires_at_ns)
+                "INSERT INTO tickets (ticket_sha256, key_id, expires_at_ns) VALUES (?, ?, ?)",
+                (ticket_sha256, key_id, expires_at_ns),
             )
 
         await self._file.write(insert)

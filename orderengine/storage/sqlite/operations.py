@@ -43,7 +43,8 @@ _TAKEOVERS = """
     SELECT (SELECT total(takeovers) FROM orders INDEXED BY orders_taken_over WHERE takeovers > 0)
         + (SELECT total(takeovers) FROM bygone)"""
 _BYGONE = """
-    INSERT INTO bygone SELECT status, count(*), sum(takeovers) FROM orders
+    INSERT INTO bygone (status, orders, takeovers)
+    SELECT status, count(*), sum(takeovers) FROM orders
     WHERE order_id IN (SELECT order_id FROM temp.going) GROUP BY status
     ON CONFLICT DO UPDATE SET orders = orders + excluded.orders,
         takeovers = takeovers + excluded.takeovers"""
@@ -71,7 +72,10 @@ class SqliteOperations:
 
         def write(db: sqlite3.Connection) -> None:
             db.execute(f"DELETE FROM heartbeats WHERE at_ms < {_NOW} - ?", (_SILENT_MS,))  # noqa: S608
-            db.execute(f"REPLACE INTO heartbeats VALUES (?, {_NOW}, ?)", (process, body))  # noqa: S608
+            db.execute(
+                f"REPLACE INTO heartbeats (process, at_ms, body) VALUES (?, {_NOW}, ?)",  # noqa: S608
+                (process, body),
+            )
 
         await self._file.write(write)
 
@@ -94,7 +98,8 @@ class SqliteOperations:
 
     async def pause(self, pause: Pause) -> None:
         """Let something rest; what rests already keeps its first date."""
-        statement = "INSERT INTO pauses VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+        statement = """
+            INSERT INTO pauses (name, since_ns, reason) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"""
         await self._execute(statement, pause.name, pause.since_ns, pause.reason)
 
     async def resume(self, name: str) -> bool:
@@ -209,7 +214,7 @@ def _free(db: sqlite3.Connection, order_id: str) -> bool:
             (order_id,),
         )
         db.execute(
-            """INSERT INTO bygone VALUES (?, 0, ?)
+            """INSERT INTO bygone (status, orders, takeovers) VALUES (?, 0, ?)
             ON CONFLICT DO UPDATE SET takeovers = takeovers + excluded.takeovers""",
             (status, takeovers),
         )

@@ -26,8 +26,13 @@ _INSERT_ORDER = """
     INSERT INTO orders (order_id, user, priority, status, seq, accepted_at_ns, deadline_ns)
     VALUES (?, ?, ?, ?, 1, ?, ?)"""
 _INSERT_EVENT = "INSERT INTO events (order_id, seq, type, body) VALUES (?, ?, ?, ?)"
-_INSERT_SIGNED = "INSERT INTO signed_transactions VALUES (?, ?, ?, ?, ?, ?)"
-_INSERT_KEY = "INSERT INTO idempotency_keys VALUES (?, ?, ?, ?)"
+# Columns are named everywhere, so that a later schema may have more of them.
+_INSERT_SIGNED = """
+    INSERT INTO signed_transactions
+        (order_id, signature, attempt, payload, last_valid_height, network_fee)
+    VALUES (?, ?, ?, ?, ?, ?)"""
+_INSERT_KEY = """
+    INSERT INTO idempotency_keys (user, key, request_sha256, order_id) VALUES (?, ?, ?, ?)"""
 _ADVANCE = "UPDATE orders SET seq = ?, status = ? WHERE order_id = ?"
 _END = "UPDATE orders SET seq = ?, status = ?, is_open = 0, ended_at_ns = ? WHERE order_id = ?"
 _STANDING = "SELECT seq, fence, is_open FROM orders WHERE order_id = ?"
@@ -41,7 +46,8 @@ _RENEW = """
     WHERE order_id = ? AND fence = ? AND is_open = 1 AND lease_until_ms > 0"""
 _RELEASE = "UPDATE orders SET lease_until_ms = 0 WHERE order_id = ? AND fence = ? AND is_open = 1"
 _RECORD = """
-    INSERT INTO chain SELECT ?, ?, ?, ms * 1000000 FROM clock WHERE true ON CONFLICT DO NOTHING"""
+    INSERT INTO chain (signature, order_id, body, at_ns)
+    SELECT ?, ?, ?, ms * 1000000 FROM clock WHERE true ON CONFLICT DO NOTHING"""
 
 
 def _tag_of(event: Event) -> str:

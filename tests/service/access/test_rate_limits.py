@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import anyio
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from orderengine.service.access.identity import EVERYBODY
+from orderengine.service.access.limits import RateLimits
+from orderengine.service.clock import WallClock
 from tests.servers import RedisServer
 from tests.service.access.doors import Answer, knock, within_a_minute
 from tests.service.access.forgeries import FORGERIES
@@ -111,4 +115,25 @@ def test_requests_go_on_while_redis_is_frozen(
         found = statuses(two[0].port, 100)
     finally:
         redis_server.thaw()
-    assert (found.count(200), found.count(429)) == (60, 40)
+    assert (found.count(200), found.count(429)) == (59, 41)
+
+
+def test_a_crowd_passes_no_more_than_one_by_one(redis_server: RedisServer) -> None:
+    """A thousand requests at once do not make Redis look slow, and are not counted twice."""
+
+    async def main() -> int:
+        limits = RateLimits(WallClock(), per_user=100, per_address=0, redis_url=redis_server.url)
+        passed: list[bool] = []
+
+        async def ask() -> None:
+            passed.append(await limits.refuse_caller(EVERYBODY) is None)
+
+        async with anyio.create_task_group() as watching:
+            watching.start_soon(limits.run)
+            async with anyio.create_task_group() as crowd:
+                for _ in range(1_000):
+                    crowd.start_soon(ask)
+            watching.cancel_scope.cancel()
+        return sum(passed)
+
+    assert anyio.run(main) == 100

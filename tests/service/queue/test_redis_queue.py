@@ -323,6 +323,28 @@ def test_what_a_stopped_consumer_has_at_hand_goes_back(redis_server: RedisServer
     run(main)
 
 
+def test_a_draining_process_leaves_wake_ups_to_others(redis_server: RedisServer) -> None:
+    """Once its own queue is closed it takes no job, and another process has them all."""
+
+    async def main() -> None:
+        closed, open_ = MemoryQueue(), MemoryQueue()
+        closed.close()
+        waking = RedisQueue(redis_server.url, batch_max=1)
+        async with anyio.create_task_group() as group:
+            group.start_soon(waking.run)
+            group.start_soon(JobConsumer(redis_server.url, closed).run)
+            await until(lambda: redis_server.connections(CLIENT_NAME) >= 2)
+            for number in range(50):
+                await waking.put(NORMAL, f"o-{number}")
+            jobs = f"saq:{lane_name(NORMAL)}:queued"
+            await until(lambda: redis_server.length(jobs) == 50)
+            group.start_soon(JobConsumer(redis_server.url, open_).run)
+            assert len(await take(open_, 50)) == 50
+            group.cancel_scope.cancel()
+
+    run(main)
+
+
 def test_a_job_whose_worker_was_killed_is_woken_again(redis_server: RedisServer) -> None:
     """SAQ's sweep finds it, without SAQ's listener, which would spin in an outage."""
     waiting, at_hand = (f"saq:{lane_name(NORMAL)}:{state}" for state in ("queued", "active"))
