@@ -86,6 +86,7 @@ def test_orders_are_found_by_what_they_are(folder: Path, http: httpx.Client) -> 
     ]
     assert lines[0].split()[:4] == [gone, "user", "normal", "cancelled"]
     assert "--limit" in err
+    assert run(folder, "orders", "list", "--limit", "4")[2] == ""
 
 
 def test_an_order_is_shown_from_the_inside(folder: Path, http: httpx.Client) -> None:
@@ -110,6 +111,21 @@ def test_a_transaction_that_is_out_is_shown(tmp_path: Path) -> None:
         (signed,) = found["signed"]
         assert signed["signature"] == http.get(f"/orders/{order_id}").json()["signature"]
         assert 0 < found["order"]["lease_ms"] <= 3_000
+
+
+def test_failed_orders_are_listed_with_why(tmp_path: Path) -> None:
+    """By code, for people and programs; where one was filled its pool is shown."""
+    with (
+        serving(tmp_path, ORDERENGINE_SIM_PROFILE="instant") as process,
+        httpx.Client(base_url=process.url, timeout=10) as http,
+    ):
+        good, bad = submit(http), submit(http, sell="USDC", buy="SOL", amount="1")
+        assert [ended(http, each)["status"] for each in (good, bad)] == ["confirmed", "failed"]
+        (order,) = asked(tmp_path, "orders", "list", "--failed")["orders"]
+        assert (order["order_id"], order["code"]) == (bad, "NO_ROUTE")
+        head, line = run(tmp_path, "orders", "list", "--failed")[1].splitlines()
+        assert (head.split()[-1], line.split()[-1]) == ("CODE", "NO_ROUTE")
+        assert "route=1500000000@" in run(tmp_path, "orders", "show", good)[1]
 
 
 def test_an_order_that_ended_without_a_fill_is_placed_once_more(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 import rich_click as click
 
-from orderengine.cli.shared import require_extra
+from orderengine.cli.shared import age_ns, require_extra
 from orderengine.errors import InvalidData
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 _DEFAULT = "sqlite:///orderengine.db"
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 T = TypeVar("T")
 
 
@@ -58,14 +56,6 @@ def _in_database(work: Callable[[Database], Awaitable[T]]) -> T:
     return anyio.run(main, backend="asyncio")
 
 
-def _nanoseconds(age: str) -> int:
-    """Return how long an age such as 30d is."""
-    found = re.fullmatch(r"([1-9][0-9]{0,5})([smhdw])", age)
-    if found is None:
-        raise InvalidData("--older-than", repr(age), "a number and one of s, m, h, d, w: 30d")
-    return int(found[1]) * _SECONDS[found[2]] * 10**9
-
-
 @click.group()
 def db() -> None:
     """Look after the database that DATABASE_URL names."""
@@ -86,7 +76,9 @@ def upgrade() -> None:
 
 
 @db.command()
-@click.option("--older-than", metavar="AGE", required=True, help="Such as 30d, 12h; also s, m, w.")
+@click.option(
+    "--older-than", metavar="AGE", required=True, help="Such as 30d, 12h; also s, min, w."
+)
 @click.option(
     "--batch",
     metavar="N",
@@ -99,7 +91,7 @@ def prune(older_than: str, batch: int) -> None:
 
     Open orders stay, and the counts of all orders too.
     """
-    before_ns = time.time_ns() - _nanoseconds(older_than)
+    before_ns = time.time_ns() - age_ns("--older-than", older_than)
 
     async def delete(database: Database) -> int:
         total = 0
@@ -128,10 +120,9 @@ def status(as_json: bool) -> None:
         click.echo(msgspec.json.encode(found | {"orders": orders}))
         return
     click.echo(f"{where}, schema version {version}, {size:,} bytes")
+    click.echo("orders ever, pruned ones too:" if orders else "no orders")
     for name, count in orders.items():
         click.echo(f"{count:>12,} {name}")
-    if not orders:
-        click.echo("no orders")
 
 
 @db.command()

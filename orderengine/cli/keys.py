@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,7 +10,7 @@ import anyio
 import msgspec
 import rich_click as click
 
-from orderengine.cli.shared import SERVICE, date_of, require_extra
+from orderengine.cli.shared import SERVICE, age_ns, date_of, require_extra
 from orderengine.errors import InvalidData
 from orderengine.model.api_key import ApiKey, Role
 from orderengine.model.instants import rfc3339
@@ -23,8 +22,6 @@ __all__ = ["COMMANDS"]
 
 T = TypeVar("T")
 
-_LIFETIME = re.compile(r"([1-9][0-9]{0,5})([mhd])", re.ASCII)
-_UNIT_NS = {"m": 60 * 10**9, "h": 3_600 * 10**9, "d": 86_400 * 10**9}
 _RATE_MAX = 10_000_000
 
 
@@ -42,7 +39,9 @@ def keys() -> None:
     default=Role.USER.value,
     help="An operator also sees metrics.",
 )
-@click.option("--expires", metavar="90d", help="When the key ends, in m, h or d; never without.")
+@click.option(
+    "--expires", metavar="90d", help="When the key ends, in min, h, d or w; never without."
+)
 @click.option(
     "--order-max",
     metavar="1000SOL,5000USDC",
@@ -76,7 +75,7 @@ def create(
         user=user,
         role=Role(role),
         created_at_ns=now_ns,
-        expires_at_ns=None if expires is None else now_ns + _lifetime_ns(expires),
+        expires_at_ns=None if expires is None else now_ns + age_ns("--expires", expires),
         order_max=None if order_max is None else _amounts(order_max),
         requests_per_minute=None if rate is None else _rate(rate),
     )
@@ -136,13 +135,6 @@ def _run(act: Callable[[Keys], Awaitable[T]]) -> T:
             return await act(database.keys)
 
     return anyio.run(run)
-
-
-def _lifetime_ns(text: str) -> int:
-    match = _LIFETIME.fullmatch(text)
-    if match is None:
-        raise InvalidData("--expires", repr(text), "a number of m, h or d, such as 90d")
-    return int(match[1]) * _UNIT_NS[match[2]]
 
 
 def _amounts(text: str) -> dict[str, int]:

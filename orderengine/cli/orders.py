@@ -11,7 +11,7 @@ import msgspec
 import rich_click as click
 
 from orderengine.cli.operations import with_database
-from orderengine.model.amounts import parse_duration
+from orderengine.cli.shared import age_ns
 from orderengine.model.instants import rfc3339
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def orders() -> None:
 @orders.command("list")
 @click.option("--open", "is_open", is_flag=True, help="Only those that have not ended.")
 @click.option("--failed", is_flag=True, help="Only those that failed.")
-@click.option("--older-than", metavar="TIME", help="Accepted so long ago: 60s, 5min, 2h.")
+@click.option("--older-than", metavar="TIME", help="Accepted so long ago: 60s, 5min, 2h, 3d.")
 @click.option("--user", metavar="U", help="Only this user's.")
 @click.option("--limit", type=click.IntRange(1, _LIMIT_MAX), default=50, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
@@ -48,10 +48,11 @@ def list_orders(
     """List orders: open ones with the oldest first, else the newest first."""
     if is_open and failed:
         raise click.UsageError("--open and --failed exclude each other")
-    age_ns = None if older_than is None else parse_duration(older_than)
+    least_ns = None if older_than is None else age_ns("--older-than", older_than)
 
-    async def act(database: Database) -> tuple[Sequence[OrderRow], int]:
+    async def act(database: Database) -> tuple[Sequence[OrderRow], dict[str, str], int]:
         from orderengine.service.clock import WallClock  # noqa: PLC0415  (loads the extra)
+        from orderengine.service.operations.orders import codes_of  # noqa: PLC0415
         from orderengine.storage.database import OrderQuery  # noqa: PLC0415
 
         now_ns = WallClock().now_ns()
@@ -59,19 +60,23 @@ def list_orders(
             user=user,
             is_open=True if is_open else None,
             statuses=("failed",) if failed else (),
-            accepted_before_ns=None if age_ns is None else now_ns - age_ns,
+            accepted_before_ns=None if least_ns is None else now_ns - least_ns,
             is_oldest_first=is_open,
-            limit=limit,
+            limit=limit + 1,  # one more tells whether there are more
         )
-        return await database.operations.find(query), now_ns
+        found = await database.operations.find(query)
+        return found, await codes_of(database, found[:limit]) if failed else {}, now_ns
 
-    rows, now_ns = with_database(act)
+    found, codes, now_ns = with_database(act)
+    rows = found[:limit]
     if as_json:
-        click.echo(msgspec.json.encode({"orders": [_figures(row) for row in rows]}))
+        more = [{"code": codes.get(row.order_id, "")} if failed else {} for row in rows]
+        told = [_figures(row) | added for row, added in zip(rows, more, strict=True)]
+        click.echo(msgspec.json.encode({"orders": told}))
         return
-    for line in _table(rows, now_ns):
+    for line in _table(rows, now_ns, codes):
         click.echo(line)
-    if len(rows) == limit:
+    if len(found) > limit:
         click.echo(f"only {limit} are shown; --limit shows more", err=True)
 
 
@@ -91,26 +96,28 @@ def _figures(row: OrderRow) -> dict[str, object]:
     }
 
 
-def _table(rows: Sequence[OrderRow], now_ns: int) -> Iterator[str]:
+def _table(rows: Sequence[OrderRow], now_ns: int, codes: dict[str, str]) -> Iterator[str]:
     """Yield a head and a line an order, in columns as wide as what stands in them."""
     if not rows:
         yield "no such orders"
         return
-    lines = [("ORDER", "USER", "LANE", "STATUS", "EVENTS", "AGE", "LEASE", "TAKEOVERS")]
-    for row in rows:
-        lease = f"{row.lease_ms} ms" if row.lease_ms else "-"
-        lines.append(
-            (
-                row.order_id,
-                row.user,
-                row.priority.value,
-                row.status,
-                str(row.seq),
-                _age(max(now_ns - row.accepted_at_ns, 0) // 10**9),
-                lease,
-                str(row.takeovers),
-            )
-        )
+    lines = [["ORDER", "USER", "LANE", "STATUS", "EVENTS", "AGE", "LEASE", "TAKEOVERS", "CODE"]]
+    lines += [
+        [
+            row.order_id,
+            row.user,
+            row.priority.value,
+            row.status,
+            str(row.seq),
+            _age(max(now_ns - row.accepted_at_ns, 0) // 10**9),
+            f"{row.lease_ms} ms" if row.lease_ms else "-",
+            str(row.takeovers),
+            codes.get(row.order_id, ""),
+        ]
+        for row in rows
+    ]
+    if not codes:
+        lines = [line[:-1] for line in lines]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
@@ -184,8 +191,15 @@ def _shown(
             for name, value in event.items()
             if name not in _UNTOLD and not isinstance(value, dict | list)
         }
-        more = "".join(f" {name}={value}" for name, value in told.items())
+        more = "".join(f" {name}={value}" for name, value in (told | _legs(event)).items())
         yield f"{event['seq']:>5}     {event['at']} {event['type']}{more}"
+
+
+def _legs(event: dict[str, Any]) -> dict[str, str]:
+    """Return over which pools an order was routed, and how much of it."""
+    legs = (event.get("route") or {}).get("legs", ())
+    told = ",".join(f"{leg['amount_in']}@{leg['venue']}:{leg['pool']}" for leg in legs)
+    return {"route": told} if told else {}
 
 
 @orders.command()

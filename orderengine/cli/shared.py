@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ __all__ = [
     "SOLANA",
     "STUDY",
     "OneLine",
+    "age_ns",
     "date_of",
     "found_scenario",
     "lines_of",
@@ -38,6 +40,21 @@ SOLANA = ("httpx", "solders")
 
 STUDY = ("polars", "altair", "tomli_w", "tqdm")
 """What the extra study brings."""
+
+
+_AGE = re.compile(r"([1-9][0-9]{0,8})(ms|s|min|m|h|d|w)", re.ASCII)
+_SECOND_NS = 1_000_000_000
+_AGE_UNITS_NS = {
+    "ms": 1_000_000,
+    "s": _SECOND_NS,
+    "m": 60 * _SECOND_NS,
+    "min": 60 * _SECOND_NS,
+    "h": 3_600 * _SECOND_NS,
+    "d": 86_400 * _SECOND_NS,
+    "w": 604_800 * _SECOND_NS,
+}
+_AGE_NS_MAX = 36_500 * _AGE_UNITS_NS["d"]
+"""A hundred years: dates before and after stay numbers of 64 bits."""
 
 
 class OneLine(click.RichGroup):
@@ -99,6 +116,16 @@ def lines_of(file: str) -> Iterator[bytes]:
     if not lines:
         raise InvalidData(file, "no lines", "one case a line")
     yield from lines
+
+
+def age_ns(option: str, text: str) -> int:
+    """Return how long a time such as 90d is, the same for every command that asks for one."""
+    found = _AGE.fullmatch(text.strip())
+    if found is not None:
+        length_ns = int(found[1]) * _AGE_UNITS_NS[found[2]]
+        if length_ns <= _AGE_NS_MAX:
+            return length_ns
+    raise InvalidData(option, repr(text), "a number of s, min, h, d or w, such as 90d")
 
 
 def date_of(time_s: int) -> str:

@@ -6,6 +6,7 @@ value is shown: it may be a secret, or have one in it.
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,6 +24,7 @@ __all__ = ["opened", "require_database", "require_free_port"]
 _OPEN_S_MAX = 1.2
 """With the start of Python this stays below two seconds."""
 _EXPECTED = "a database that can be opened"
+_OF_HERE = "an address of this machine"
 
 
 def require_database(settings: Settings) -> None:
@@ -83,7 +85,9 @@ def require_free_port(settings: Settings) -> None:
             probe.bind((settings.host, settings.port))
         except socket.gaierror:
             found = "a name that does not resolve"
-            raise InvalidData("HOST", found, "an address of this machine") from None
+            raise InvalidData("HOST", found, _OF_HERE) from None
         except OSError as error:
             reason = error.strerror or str(error)
-            raise InvalidData("PORT", f"{settings.port} ({reason})", "a free port") from None
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise InvalidData("HOST", f"no such one ({reason})", _OF_HERE) from None
+            raise InvalidData("PORT", f"none ({reason})", "a free port") from None

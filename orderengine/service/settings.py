@@ -322,6 +322,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
 )
 
+_PREFIX = "ORDERENGINE_"
 _ELSEWHERE = frozenset(
     {
         "ORDERENGINE_MARKET",
@@ -337,10 +338,11 @@ _ELSEWHERE = frozenset(
 def _refuse_unknown(given: Mapping[str, str]) -> None:
     """Refuse a variable of ours that nobody reads: a limit that is misspelt limits nothing."""
     known = [setting.variable for setting in SETTINGS]
+    by_word = {name.removeprefix(_PREFIX): name for name in known}  # what they share is no likeness
     for name in sorted(given):
-        if name.startswith("ORDERENGINE_") and name not in known and name not in _ELSEWHERE:
-            near = get_close_matches(name, known, 1)
-            expected = f"a known variable{', such as ' + near[0] if near else ''}"
+        if name.startswith(_PREFIX) and name not in known and name not in _ELSEWHERE:
+            near = get_close_matches(name.removeprefix(_PREFIX), by_word, 1)
+            expected = f"a known variable{', such as ' + by_word[near[0]] if near else ''}"
             raise InvalidData(name, "one that nothing reads", expected)
 
 

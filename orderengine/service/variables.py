@@ -166,7 +166,8 @@ def database_url(text: str) -> str:
         if parts.netloc or parts.query or not path.strip("/") or "\0" in path:
             raise ValueError
     elif parts.scheme in {"postgresql", "postgres"}:
-        if not parts.path.strip("/") or parts.path.count("/") != 1:
+        # An "@" there is the end of a password with a slash in it, read as a name that is shown.
+        if not parts.path.strip("/") or parts.path.count("/") != 1 or "@" in parts.path:
             raise ValueError
     else:
         raise ValueError

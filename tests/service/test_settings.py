@@ -280,9 +280,23 @@ def test_a_process_with_a_wrong_setting_ends_at_once(
     assert MARK not in line
 
 
-def test_a_host_that_is_nobodys_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("ORDERENGINE_PORT", "PORT"), ("ORDERENGINE_RATE_USERS", "ORDERENGINE_RATE_USER")],
+)
+def test_a_misspelt_variable_is_told_what_was_meant(name: str, meant: str) -> None:
+    """What all names begin with makes none of them alike."""
+    with pytest.raises(InvalidData, match=f"such as {meant},"):
+        Settings.from_env({name: "1"})
+    with pytest.raises(InvalidData, match="expected a known variable, found"):
+        Settings.from_env({"ORDERENGINE_XYZZY": "1"})
+
+
+@pytest.mark.parametrize("host", [f"{MARK}.invalid", "192.0.2.77"])
+def test_a_host_that_is_nobodys_is_named(tmp_path: Path, host: str) -> None:
     """The variable, not the port that could not be taken there."""
-    process = Process(tmp_path, "serve", name="refused", PORT="0", HOST=f"{MARK}.invalid")
+    env = {"HOST": host, "ORDERENGINE_AUTH": "keys"}
+    process = Process(tmp_path, "serve", name="refused", PORT="0", **env)
     assert process.wait() == 2
     assert process.log.read_text().startswith("orderengine: HOST: expected ")
 

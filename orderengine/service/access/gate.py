@@ -24,6 +24,7 @@ from orderengine.service.access.hosts import LOOPBACK_HOSTS, host_name, is_own_p
 from orderengine.service.access.identity import EVERYBODY, Identity, Refusal
 from orderengine.service.access.key_cache import KeyCache
 from orderengine.service.access.limits import RateLimits
+from orderengine.service.access.refusal_log import RefusalLog
 from orderengine.service.access.rules import Access, Rule, find_rule
 from orderengine.service.settings import Settings
 from orderengine.storage.database import Keys
@@ -60,6 +61,7 @@ class Gate(Struct, frozen=True):
     keys: Keys
     cache: KeyCache
     limits: RateLimits
+    log: RefusalLog
 
     async def identify(self, scope: Any) -> Identity | Refusal:  # noqa: ANN401  (ASGI)
         """Return who opens a socket, or why it stays closed.
@@ -67,6 +69,16 @@ class Gate(Struct, frozen=True):
         A ticket is taken out of the scope, so that no log of the server shows it, and is spent once
         it is looked at, whatever becomes of the socket.
         """
+        found = await self._identify(scope)
+        if isinstance(found, Refusal):
+            self.note(scope, found)
+        return found
+
+    def note(self, scope: Any, refusal: Refusal) -> None:  # noqa: ANN401  (ASGI)
+        """Log that a request was refused at the door."""
+        self.log.note(self._address(scope), refusal)
+
+    async def _identify(self, scope: Any) -> Identity | Refusal:  # noqa: ANN401  (ASGI)
         ticket = _take_ticket(scope)
         rule = find_rule("WEBSOCKET", scope["path"])
         headers = self.examine(scope, rule)
@@ -116,10 +128,12 @@ class Gate(Struct, frozen=True):
         """Count a request for the address that it comes from."""
         if not self.limits.counts_addresses:
             return None
+        return await self.limits.refuse_address(self._address(scope))
+
+    def _address(self, scope: Any) -> str:  # noqa: ANN401  (ASGI)
         peer = scope.get("client")
         hops = self.settings.trusted_hops
-        address = address_of(None if peer is None else peer[0], scope["headers"], hops)
-        return await self.limits.refuse_address(address)
+        return address_of(None if peer is None else peer[0], scope["headers"], hops)
 
     async def admit(
         self, headers: Headers, rule: Rule | None, ticket: str | None = None

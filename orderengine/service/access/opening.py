@@ -15,6 +15,7 @@ from orderengine.service.access.gate import Gate
 from orderengine.service.access.key_cache import KeyCache
 from orderengine.service.access.key_watch import KeyWatch
 from orderengine.service.access.limits import RateLimits
+from orderengine.service.access.refusal_log import RefusalLog
 from orderengine.service.parts import Service
 
 __all__ = ["Access", "open_access"]
@@ -58,7 +59,7 @@ async def open_access(
         of_all=open_orders,
     )
     access = Access(
-        Gate(settings, clock, database.keys, cache, limits),
+        Gate(settings, clock, database.keys, cache, limits, RefusalLog(clock)),
         Admission(service.engine, counted, settings.order_max),
     )
     async with anyio.create_task_group() as group:

@@ -93,7 +93,9 @@ async def _of_database(settings: Settings) -> list[Finding]:
                 return findings
     except (OrderEngineError, OSError) as error:
         said = str(error) or f"no answer within {_OPEN_S_MAX:g} s"
-        return _not_known(said, "look at DATABASE_URL, and at the server that it names")
+        is_old = isinstance(error, InvalidData) and "db upgrade" in error.expected
+        look = "look at DATABASE_URL, and at the server that it names"
+        return _not_known(said, "run orderengine db upgrade" if is_old else look)
 
 
 def _not_known(said: str, do: str) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Callable
@@ -21,6 +22,7 @@ ALIVE_S = 5.0
 """A process that has said nothing for longer counts as gone."""
 _PERIOD_S = 1.0
 _ANSWER_S_MAX = 1.0
+_log = logging.getLogger(__name__)
 
 
 class Vitals(Struct, frozen=True, kw_only=True):
@@ -96,6 +98,7 @@ class Pulse:
         self._process = process
         self._vitals = vitals
         self._is_ended = False
+        self._is_heard = True
 
     async def run(self) -> None:
         """Beat until cancelled; a beat that cannot be stored leaves it to the next."""
@@ -104,11 +107,24 @@ class Pulse:
             await anyio.sleep(_PERIOD_S)
 
     async def beat(self) -> None:
-        """Beat once, if the database answers in time; not after ``end``."""
+        """Beat once, if the database answers in time; log when it begins and ceases to.
+
+        Not after ``end``.
+        """
         if self._is_ended:
             return
-        with anyio.move_on_after(_ANSWER_S_MAX), suppress(Unavailable):
-            await self._operations.beat(self._process, msgspec.json.encode(self._vitals()))
+        why = f"no answer within {_ANSWER_S_MAX:g} s"
+        try:
+            with anyio.move_on_after(_ANSWER_S_MAX):
+                await self._operations.beat(self._process, msgspec.json.encode(self._vitals()))
+                why = ""
+        except Unavailable as error:
+            why = str(error)
+        if why and self._is_heard:
+            _log.warning("the database is lost: %s", why)
+        elif not why and not self._is_heard:
+            _log.warning("the database is back")
+        self._is_heard = not why
 
     async def end(self) -> None:
         """Have this process forgotten: it ends as it should."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import sha256
 from uuid import uuid4
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -16,7 +18,7 @@ from orderengine.model.events import Status, Submitted
 from orderengine.model.lifecycle import fold
 from orderengine.storage.database import Database, OrderQuery, OrderRow
 
-__all__ = ["Inspection", "Retried", "inspect", "retry"]
+__all__ = ["Inspection", "Retried", "codes_of", "inspect", "retry"]
 
 
 class Inspection(Struct, frozen=True, kw_only=True):
@@ -54,6 +56,16 @@ async def inspect(database: Database, order_id: str) -> Inspection:
             except UnknownOrder:
                 continue  # its bytes went when the order ended
     return Inspection(row=found[0], log=log, signed=signed)
+
+
+async def codes_of(database: Database, rows: Sequence[OrderRow]) -> dict[str, str]:
+    """Return why orders failed, by id, as the last event of each says."""
+    codes: dict[str, str] = {}
+    for row in rows:
+        with suppress(UnknownOrder):  # pruned meanwhile
+            for event in await database.orders.raw(row.order_id, row.seq):
+                codes[row.order_id] = str(msgspec.json.decode(event.body).get("code", ""))
+    return codes
 
 
 async def retry(database: Database, clock: Clock, prices: PriceFeed, order_id: str) -> Retried:

@@ -39,4 +39,4 @@ class Pauses:
         names = sorted(pause.name for pause in await self._operations.pauses())
         venues = [name for name in names if name != ALL]
         if self._gate.set(is_paused=ALL in names, venues=venues):
-            _log.warning("paused from now on: %s", ", ".join(names) or "nothing")
+            _log.warning("paused: %s", ", ".join(names) if names else "nothing any more")

@@ -137,7 +137,8 @@ class RedisLink:
         self._trouble.set()
         if self._back is None:
             self._back = anyio.Event()
-            log.warning("Redis is lost for %s: %s: %s", self._role, type(error).__name__, error)
+            said = str(error) or "no answer in time"
+            log.warning("Redis is lost for %s: %s: %s", self._role, type(error).__name__, said)
 
     def _found(self) -> None:
         if self._back is not None:

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from orderengine.service.access.rules import Access, Rule, find_rule
+from orderengine.service.web.examples import ANSWERS
 from orderengine.service.web.problems import problem_of
 
 __all__ = ["described"]
@@ -30,6 +31,7 @@ _REFUSALS = {
     503: ("UNAVAILABLE", "the same request may succeed later", "the database cannot be written"),
 }
 """By status: a code, when it comes, and words that may come with it."""
+_OF_OPERATORS = frozenset({Access.PROBE, Access.OPERATOR})
 _PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "code", "detail"],
@@ -46,14 +48,18 @@ _RETRY_AFTER = {
 }
 
 
-def described(schema: dict[str, Any]) -> bytes:
-    """Return the JSON of a complete description."""
+def described(schema: dict[str, Any], *, asks_for_keys: bool = True) -> bytes:
+    """Return the JSON of a complete description, of a service with keys or without."""
     schema.setdefault("components", {}).setdefault("schemas", {})["Problem"] = _PROBLEM
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():
             rule = find_rule(method.upper(), path)
             if rule is not None:
                 _complete(path, rule, operation)
+            if not asks_for_keys:
+                operation.pop("security", None)
+    if not asks_for_keys:
+        schema.pop("security", None)
     return msgspec.json.encode(schema)
 
 
@@ -61,11 +67,23 @@ def _complete(path: str, rule: Rule, operation: dict[str, Any]) -> None:
     is_open = rule.access in {Access.OPEN, Access.PROBE}
     if is_open:
         operation["security"] = []
+    operation["tags"] = ["Operators" if rule.access in _OF_OPERATORS else "Orders"]
     responses = operation.setdefault("responses", {})
+    for status, response in responses.items():
+        answer = ANSWERS.get((rule.method, path))
+        if status.startswith("2") and answer is not None:
+            for content in response["content"].values():
+                content["example"] = answer
     for status in _refusals(path, rule):
         responses[str(status)] = _refusal(status)
     example = {"lang": "Shell", "label": "curl", "source": _curl(path, rule, operation)}
     operation["x-codeSamples"] = [example]
+    for parameter in operation.get("parameters", ()):
+        if (
+            parameter["in"] == "header"
+        ):  # a page would send one key again
+            parameter.pop("examples", None)
+            parameter["schema"].pop("examples", None)
 
 
 def _refusals(path: str, rule: Rule) -> list[int]:

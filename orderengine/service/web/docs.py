@@ -14,7 +14,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.params import FromPath
 
 from orderengine.service.web.description import described
-from orderengine.service.web.requests import AnyRequest
+from orderengine.service.web.requests import AnyRequest, service_of
 
 __all__ = ["DOCS", "FRAMEWORK_PAGES", "openapi_config"]
 
@@ -90,7 +90,9 @@ async def openapi(request: AnyRequest) -> Response[bytes]:
     """Return the description of this API."""
     state = request.app.state
     if "openapi" not in state:
-        state.openapi = described(request.app.openapi_schema.to_schema())
+        schema = request.app.openapi_schema.to_schema()
+        asks = service_of(request).settings.auth == "keys"
+        state.openapi = described(schema, asks_for_keys=asks)
     return Response(state.openapi, media_type="application/json")
 
 

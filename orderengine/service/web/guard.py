@@ -63,6 +63,7 @@ class HttpGuard:
             _log.error("no answer was found whether to let in: %s", rule, exc_info=error)
             found = _INTERNAL
         if isinstance(found, Refusal):
+            self._gate.note(scope, found)
             more = self._headers.preflight() if found is _PREFLIGHT else []
             if _has_long_body(scope):
                 more = [*more, (b"connection", b"close")]

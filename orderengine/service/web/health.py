@@ -6,13 +6,15 @@ from typing import Annotated, Any
 
 from litestar import Response, get
 from litestar.params import Parameter
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from orderengine.service.operations.metrics import exposition
 from orderengine.service.operations.readiness import Grade, readiness
 from orderengine.service.web.requests import AnyRequest, service_of
 
 __all__ = ["HEALTH"]
+
+_TEXT_FORM = "text/plain; version=0.0.4"
+"""Prometheus's text form; the framework adds the charset, and a second one is no valid header."""
 
 
 @get("/health/live", summary="Whether the process runs")
@@ -56,7 +58,7 @@ async def metrics(request: AnyRequest) -> Response[bytes]:
     """Return all figures in Prometheus's text form."""
     service = service_of(request)
     body = await exposition(service.instruments, service.clock)
-    return Response(body, media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    return Response(body, media_type=_TEXT_FORM)
 
 
 HEALTH = (live, ready, metrics)

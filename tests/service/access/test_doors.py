@@ -51,6 +51,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """Give one service for all tests here."""
     folder = tmp_path_factory.mktemp("house")
     env = {"ORDERENGINE_AUTH": "keys", "ORDERENGINE_SIM_PROFILE": "instant"}
+    env |= {"ORDERENGINE_LOG": "json", "ORDERENGINE_LOG_LEVEL": "info"}
+    env |= {"ORDERENGINE_TRUSTED_HOPS": "1"}
     with serving(folder, **env) as served:
         house = House(
             folder,
@@ -156,6 +158,22 @@ def test_metrics_are_for_operators(house: House) -> None:
     for path in ("//metrics", "/%6detrics/x", "/Metrics"):
         answer = knock(house.served.port, path, house.alice.headers.items())
         assert (answer.status, answer.code) == (404, "NOT_FOUND")
+
+
+def test_who_is_refused_stands_in_the_log(house: House) -> None:
+    """By the address that counts, which no client can invent, and never with its key."""
+    headers = [("X-Forwarded-For", "203.0.113.9, 198.51.100.7"), ("Authorization", "Bearer x")]
+    assert knock(house.served.port, "/orders", headers).status == 401
+    key = {"X-Forwarded-For": "198.51.100.8"} | house.expired.headers
+    with pytest.raises(InvalidStatus):
+        connect(f"ws://127.0.0.1:{house.served.port}/ws", additional_headers=key)
+    lines = [json.loads(line) for line in house.served.log.read_text().splitlines()]
+    told = [line for line in lines if line["message"] == "refused"]
+    found = {(line["address"], line["status"], line["code"]) for line in told}
+    assert ("198.51.100.7", 401, "UNAUTHENTICATED") in found
+    assert ("198.51.100.8", 401, "UNAUTHENTICATED") in found
+    assert "203.0.113.9" not in house.served.log.read_text()
+    assert house.expired.secret not in house.served.log.read_text()
 
 
 def test_with_a_key_a_path_that_does_not_exist_is_not_found(house: House) -> None:

@@ -92,8 +92,8 @@ class _Absent:
         await anyio.sleep_forever()
 
 
-def test_a_database_that_is_away_hangs_nobody() -> None:
-    """Each beat gives up within a second, and so does the last word."""
+def test_a_database_that_is_away_hangs_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """Each beat gives up within a second, and so does the last word; the log has both ends."""
     absent = _Absent()
     pulse = Pulse(cast("Operations", absent), "p", lambda: VITALS)
 
@@ -106,6 +106,8 @@ def test_a_database_that_is_away_hangs_nobody() -> None:
 
     assert virtualtime.run(main) == 1
     assert absent.beats == [0, 1, 3, 4, 5]
+    said = ["the database is lost: away", "the database is back"]
+    assert [record.getMessage() for record in caplog.records] == said
 
 
 def heard_of(folder: Path) -> Sequence[Process]:

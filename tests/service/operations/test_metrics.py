@@ -142,6 +142,8 @@ def test_requests_are_counted_by_route_and_never_by_path(tmp_path: Path) -> None
         http.post("/execute", content="{", headers={"Content-Type": "application/json"})
         figures = figures_of(process.url)
         counts = figures["orderengine_requests_total"]
+        kind = http.get("/metrics").headers["content-type"]
+        assert kind == "text/plain; version=0.0.4; charset=utf-8"
         assert counts["/execute", "202"] == 1
         assert counts["/execute", "400"] == 1
         assert counts["/orders/{order_id}", "404"] == 30

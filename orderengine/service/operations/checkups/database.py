@@ -9,6 +9,7 @@ from orderengine.model.instants import rfc3339
 from orderengine.service.clock import WallClock
 from orderengine.service.operations.checkups.finding import Finding, failed, fine, worth
 from orderengine.service.operations.heartbeat import Process
+from orderengine.service.operations.pauses import ALL
 from orderengine.service.settings import Settings
 from orderengine.storage.database import Database
 
@@ -63,7 +64,7 @@ async def _keys(database: Database, settings: Settings) -> Finding:
     operators = sum(key.role is Role.OPERATOR for key in keys)
     said = f"{len(keys)} alive, {operators} of them operators'"
     if settings.auth == "keys" and not operators:
-        do = "make one: orderengine keys create --role operator"
+        do = "make one: orderengine keys create --user NAME --role operator"
         return failed("keys", f"{said}: nobody can read metrics", do)
     old = [
         key.key_id
@@ -98,13 +99,16 @@ async def _workers(database: Database, settings: Settings) -> Finding:
 
 async def _pauses(database: Database, settings: Settings) -> Finding:
     del settings
-    found = [
-        f"{pause.name} since {rfc3339(pause.since_ns)[:19]}Z ({pause.reason or 'no reason given'})"
-        for pause in await database.operations.pauses()
-    ]
+    found = await database.operations.pauses()
     if not found:
         return fine("pauses", "nothing is paused")
-    return worth("pauses", f"paused: {', '.join(found)}", "end it with orderengine resume")
+    said = ", ".join(
+        f"{pause.name} since {rfc3339(pause.since_ns)[:19]}Z ({pause.reason or 'no reason given'})"
+        for pause in found
+    )
+    ends = (f" --venue {pause.name}" if pause.name != ALL else "" for pause in found)
+    do = " and ".join(f"orderengine resume{end}" for end in ends)
+    return worth("pauses", f"paused: {said}", f"end with {do}")
 
 
 async def _waiting(database: Database, settings: Settings) -> Finding:
