@@ -111,6 +111,7 @@ def test_the_default_is_a_file_here(tmp_path: Path) -> None:
 
 WRONG = {
     "no such age": ("sqlite:///o.db", ("prune", "--older-than", "30x")),
+    "too young": ("sqlite:///o.db", ("prune", "--older-than", "59m")),
     "no age": ("sqlite:///o.db", ("prune",)),
     "a batch of none": ("sqlite:///o.db", ("prune", "--older-than", "1d", "--batch", "0")),
     "no such file": ("sqlite:///o.db", ("status",)),

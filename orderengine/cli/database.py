@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 _DEFAULT = "sqlite:///orderengine.db"
+_PRUNED_NS_MIN = 3_600_000_000_000
+"""What is younger may still be unread by a process that follows the log, or be sent again."""
 T = TypeVar("T")
 
 
@@ -76,9 +78,7 @@ def upgrade() -> None:
 
 
 @db.command()
-@click.option(
-    "--older-than", metavar="AGE", required=True, help="Such as 30d, 12h; also s, min, w."
-)
+@click.option("--older-than", metavar="AGE", required=True, help="Such as 30d, 12h; at least 1h.")
 @click.option(
     "--batch",
     metavar="N",
@@ -91,7 +91,10 @@ def prune(older_than: str, batch: int) -> None:
 
     Open orders stay, and the counts of all orders too.
     """
-    before_ns = time.time_ns() - age_ns("--older-than", older_than)
+    least_ns = age_ns("--older-than", older_than)
+    if least_ns < _PRUNED_NS_MIN:
+        raise InvalidData("--older-than", repr(older_than), "at least 1h")
+    before_ns = time.time_ns() - least_ns
 
     async def delete(database: Database) -> int:
         total = 0

@@ -20,6 +20,8 @@ __all__ = ["Tally"]
 _PERIOD_S = 0.25
 _PAUSE_S_MAX = 5.0
 _BATCH = 1_000
+_AWAY_S_MAX = 1_800.0
+"""Who has not read the log for longer counts anew: what was pruned meanwhile is no longer in it."""
 _TERMINAL = tuple(status.value for status in Status if status.is_terminal)
 """Each is reached by the event of the same name only."""
 _log = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ class Tally:
         self._operations = operations
         self._history = history
         self._position: Position | None = None
+        self._read_at = 0.0
         self._one_reader = anyio.Lock()
         self.accepted = 0
         self.ended = dict.fromkeys(_TERMINAL, 0)
@@ -68,17 +71,18 @@ class Tally:
         """Count what was stored until now. Raises ``Unavailable``."""
         async with self._one_reader:
             position = self._position
-            if position is None:
+            if position is None or anyio.current_time() - self._read_at > _AWAY_S_MAX:
                 position = self._position = await self._begin()
             is_behind = True
             while is_behind:
+                asked_at = anyio.current_time()
                 found, position = await self._history.since(position, _BATCH)
                 for event in found:
                     if event.type == "accepted":
                         self.accepted += 1
                     elif event.type in self.ended:
                         self.ended[event.type] += 1
-                self._position = position
+                self._position, self._read_at = position, asked_at
                 is_behind = len(found) >= _BATCH
 
     async def _begin(self) -> Position:

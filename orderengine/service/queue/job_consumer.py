@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from signal import Signals
 from typing import Any
 
@@ -80,7 +81,8 @@ class LaneQueue(SaqQueue):
     async def sweep(self, lock: int = 60, abort: float = 5.0) -> list[str]:
         """Remove jobs whose worker died."""
         if self._link.is_available:
-            with self._link.noticing():
+            # SAQ raises RuntimeError for a job that ends, or is wiped, while it looks at it.
+            with self._link.noticing(), suppress(RuntimeError):
                 return await super().sweep(lock, abort)
         return []
 

@@ -39,6 +39,8 @@ _LOST_S = 0.2
 """How long a database that does not answer is left alone."""
 _GATHER_S = 0.005
 """The log is read at most this often: under load each reading then finds many events."""
+_AWAY_S_MAX = 1_800.0
+"""Who has not read the log for longer may lack events that were pruned meanwhile."""
 _BATCH = 1_000
 _GIVE_MAX = 50
 """Readers that are served before others of the process may go on."""
@@ -81,6 +83,7 @@ class LiveLog:
         self._behind: dict[str, None] = {}
         """Orders whose feeds lack events that are stored."""
         self._position: Position | None = None
+        self._read_at = 0.0
         self._newest: tuple[str, int] | None = None
         self._is_lost = False
         self._news = anyio.Event()
@@ -124,9 +127,10 @@ class LiveLog:
 
     async def _read(self) -> Sequence[StoredEvent]:
         """Return what was stored since; nothing while the database does not answer."""
+        asked_at = anyio.current_time()
         try:
             if self._position is None:
-                self._position = await self._history.position()
+                self._position, self._read_at = await self._history.position(), asked_at
             found, self._position = await self._history.since(self._position, _BATCH)
         except Unavailable as error:
             self.errors += 1
@@ -137,7 +141,16 @@ class LiveLog:
         if self._is_lost:
             _log.warning("the log can be read again")
         self._is_lost = False
+        if asked_at - self._read_at > _AWAY_S_MAX:
+            self._doubt()
+        self._read_at = asked_at
         return found
+
+    def _doubt(self) -> None:
+        """Have the logs of open orders read anew, and let readers of users' orders begin anew."""
+        self._behind |= {name: None for name, feed in self._orders.items() if not feed.is_ended}
+        for feed in list(self._users.values()):
+            _drop_readers(feed)
 
     def _sort_in(self, found: Iterable[StoredEvent]) -> list[Feed]:
         """Add events to the feeds they belong to; return those that have grown."""
@@ -179,6 +192,7 @@ class LiveLog:
                     return  # it is tried again when the log is read next
                 except UnknownOrder:
                     _log.warning("order %s is no longer there", order_id)
+                    _drop_readers(feed)
             del self._behind[order_id]
 
     async def _extend(self, order_id: str, feed: Feed) -> None:
@@ -250,6 +264,11 @@ def _follows(feed: Feed, event: StoredEvent, message: bytes) -> bool:
     feed.user = event.user
     feed.is_ended = event.type in _TERMINAL
     return True
+
+
+def _drop_readers(feed: Feed) -> None:
+    for reader in list(feed.readers):
+        reader.drop()
 
 
 def _message(event: StoredEvent) -> bytes:

@@ -79,16 +79,14 @@ def _complete(path: str, rule: Rule, operation: dict[str, Any]) -> None:
     example = {"lang": "Shell", "label": "curl", "source": _curl(path, rule, operation)}
     operation["x-codeSamples"] = [example]
     for parameter in operation.get("parameters", ()):
-        if (
-            parameter["in"] == "header"
-        ):  # a page would send one key again
+        if parameter["in"] == "header":  # a page would send one key again
             parameter.pop("examples", None)
             parameter["schema"].pop("examples", None)
 
 
 def _refusals(path: str, rule: Rule) -> list[int]:
     if rule.access is Access.PROBE:
-        return []
+        return [400, 503] if path == "/health/ready" else [400]
     found = [429, 503] if rule.access is Access.OPEN else [401, 403, 429, 503]
     if rule.has_body:
         found += [408, 413, 415, 422]

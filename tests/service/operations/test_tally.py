@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,6 +74,23 @@ def test_it_counts_every_order_once(
             book.require(tally)
             counts = await database.operations.counts()
             assert sum(counts.by_status.values()) == tally.accepted
+
+    anyio.run(main)
+
+
+def test_who_was_away_for_long_counts_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An order that came, ended and was pruned meanwhile is in no log any more."""
+
+    async def main() -> None:
+        async with open_database(f"sqlite:///{tmp_path}/t.db") as database:
+            tally = Tally(database.operations, database.orders)
+            book = _Book(database)
+            await tally.catch_up()
+            for act in ("accept", "cancel", "accept", "prune"):
+                await book.do(act)
+            monkeypatch.setattr("orderengine.service.operations.tally._AWAY_S_MAX", -1.0)
+            await tally.catch_up()
+            book.require(tally)
 
     anyio.run(main)
 

@@ -11,6 +11,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 from msgspec.structs import replace
+from saq.job import Job
 
 from orderengine.errors import QueueFull
 from orderengine.execution.queue import MemoryQueue
@@ -364,6 +365,33 @@ def test_a_job_whose_worker_was_killed_is_woken_again(redis_server: RedisServer)
             assert [redis_server.length(name) for name in (waiting, at_hand)] == [0, 1]
             await lane.sweep(abort=0.1)
             assert [redis_server.length(name) for name in (waiting, at_hand)] == [1, 0]
+            await link.close()
+            group.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_a_job_that_goes_while_it_is_swept_is_no_error(redis_server: RedisServer) -> None:
+    """It has ended, or Redis was wiped, between two of the sweep's questions."""
+
+    async def main() -> None:
+        waking = RedisQueue(redis_server.url)
+        link = RedisLink(redis_server.url, "sweeping")
+        lane = LaneQueue(link, NORMAL)
+        asked: list[str] = []
+
+        async def abort(job: Job, error: str, ttl: float = 5) -> None:
+            asked.append(f"{job.key} {error} {ttl}")
+            redis_server.flushall()
+
+        lane.abort = abort  # type: ignore[method-assign]
+        async with anyio.create_task_group() as group:
+            group.start_soon(waking.run)
+            await waking.put(NORMAL, "o-1")
+            assert await lane.dequeue(timeout=5) is not None
+            assert await lane.sweep(abort=0.1) == []
+            assert len(asked) == 1
+            assert link.is_available
             await link.close()
             group.cancel_scope.cancel()
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from orderengine.errors import Unavailable, UnknownOrder
 from orderengine.execution.ports import Position, StoredEvent
 from orderengine.service.clock import WallClock
+from orderengine.service.sockets import live_log
 from orderengine.service.sockets.feed import Feed
 from orderengine.service.sockets.live_log import LiveLog
 
@@ -264,6 +265,35 @@ def test_what_it_cannot_read_it_hands_on() -> None:
             await until(lambda: log.events == 2)
             assert reader.bodies == [strange.body, history.stored[1].body]
             assert log.lag_s == 0  # the newest has no date here
+
+    anyio.run(run)
+
+
+def test_who_was_away_for_long_trusts_no_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was pruned meanwhile ends its readers, and those of users begin anew; others go on."""
+
+    async def run() -> None:
+        history = FakeHistory()
+        for order_id in ("gone", "there", "ended"):
+            history.add(order_id)
+        history.add("ended", type_="confirmed")
+        async with followed(history) as log:
+            gone, there = await join_order(log, "gone"), await join_order(log, "there")
+            ended, user = await join_order(log, "ended"), join_user(log)
+            history.is_away = True
+            log.tell()
+            await until(lambda: log.errors > 0)
+            monkeypatch.setattr(live_log, "_AWAY_S_MAX", 0.0)
+            history.add("there")
+            history.stored = [event for event in history.stored if event.order_id == "there"]
+            history.is_away = False
+            log.tell()
+            await until(lambda: gone.is_dropped and user.is_dropped)
+            monkeypatch.undo()
+            await until(lambda: len(there.bodies) == 2)
+            assert there.bodies == bodies_of(history, "there")
+            assert ended.is_finished
+            assert not any((there.is_dropped, ended.is_dropped, gone.is_finished))
 
     anyio.run(run)
 
