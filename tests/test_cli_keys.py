@@ -11,7 +11,7 @@ import click.testing
 import pytest
 
 from orderengine.cli import main
-from orderengine.service.access.credentials import is_secret, sha256_of
+from orderengine.service.credentials import is_secret, sha256_of
 
 
 @pytest.fixture(autouse=True)

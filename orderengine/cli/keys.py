@@ -58,13 +58,13 @@ def create(
     as_json: bool,
 ) -> None:
     """Make a key and print its secret, which is shown this once and kept nowhere."""
-    from orderengine.service.access.credentials import (  # noqa: PLC0415  (only this needs it)
+    from orderengine.service.clock import WallClock  # noqa: PLC0415
+    from orderengine.service.credentials import (  # noqa: PLC0415  (only this needs it)
         USER_NAME,
         new_key_id,
         new_secret,
         sha256_of,
     )
-    from orderengine.service.clock import WallClock  # noqa: PLC0415
 
     if USER_NAME.fullmatch(user) is None:
         expected = "1 to 64 of a-z 0-9 . _ @ -, the first a letter or a digit"

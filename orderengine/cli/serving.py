@@ -35,6 +35,7 @@ def serve(host: str | None, port: str | None) -> None:
     settings = Settings.from_env(os.environ, HOST=host, PORT=port)
     preflight.require_free_port(settings)
     preflight.require_database(settings)
+    preflight.require_redis(settings)
 
     from orderengine.service.serve import serve as run  # noqa: PLC0415  (loads the extra)
 
@@ -50,6 +51,7 @@ def work() -> None:
 
     settings = Settings.from_env(os.environ)
     preflight.require_database(settings)
+    preflight.require_redis(settings)
 
     from orderengine.service.serve import work as run  # noqa: PLC0415  (loads the extra)
 

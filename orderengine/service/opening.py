@@ -87,7 +87,8 @@ async def open_service(
         )
         journal = Journal(store, clock)
         sockets, nudges = _streams(settings, instruments, journal, clock)
-        local = MemoryQueue(_QUEUE_MAX)
+        # What waits here waits while other processes may be idle.
+        local = MemoryQueue(4 * settings.worker_concurrency if settings.redis_url else _QUEUE_MAX)
         redis = (
             RedisQueue(settings.redis_url, batch_max=settings.batch_max)
             if settings.redis_url
@@ -122,6 +123,7 @@ async def open_service(
                 instruments.sockets = sockets
                 group.start_soon(service.keep, sockets.run)
             if nudges is not None:
+                instruments.redis_aside.append(nudges)
                 group.start_soon(service.keep, nudges.run)
             if redis is not None:
                 instruments.redis.append(redis)

@@ -13,16 +13,19 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import unquote, urlsplit
 
 import anyio
+from redis.exceptions import AuthenticationError
 
 from orderengine.errors import InvalidData, Unavailable
+from orderengine.service.redis_link import REDIS_ERRORS, connect
 from orderengine.service.settings import Settings
 from orderengine.storage.database import Database
 from orderengine.storage.opening import open_database
 
-__all__ = ["opened", "require_database", "require_free_port"]
+__all__ = ["opened", "require_database", "require_free_port", "require_redis"]
 
 _OPEN_S_MAX = 1.2
 """With the start of Python this stays below two seconds."""
+_REDIS_S_MAX = 0.3
 _EXPECTED = "a database that can be opened"
 _OF_HERE = "an address of this machine"
 
@@ -44,6 +47,35 @@ async def _open(url: str) -> None:
     except TimeoutError:
         found = f"nobody who answers within {_OPEN_S_MAX:g} s"
         raise InvalidData("DATABASE_URL", found, _EXPECTED) from None
+
+
+def require_redis(settings: Settings) -> None:
+    """Ask Redis, if there is one. That it is away stops nothing; that it refuses us does.
+
+    Raises:
+        InvalidData: it knows no such user or password, or the address cannot be used.
+    """
+    if settings.redis_url:
+        anyio.run(_greet, settings.redis_url)
+
+
+async def _greet(url: str) -> None:
+    expected = "redis://[user:password@]host:port/db with what that server knows"
+    try:
+        redis = connect(url)
+    except (ValueError, TypeError):
+        raise InvalidData("REDIS_URL", "an address that cannot be used", expected) from None
+    try:
+        with anyio.move_on_after(_REDIS_S_MAX):
+            await redis.ping()  # type: ignore[misc]  # typed for both clients
+    except AuthenticationError:
+        found = "a user or a password that the server refuses"
+        raise InvalidData("REDIS_URL", found, expected) from None
+    except REDIS_ERRORS:
+        pass  # it may come back at any time
+    finally:
+        with anyio.move_on_after(_REDIS_S_MAX, shield=True):
+            await redis.aclose()
 
 
 @asynccontextmanager

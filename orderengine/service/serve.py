@@ -14,17 +14,15 @@ from types import FrameType
 import anyio
 import uvicorn
 
-from orderengine.errors import InvalidData
 from orderengine.service.open_files import connections_max, raise_file_limit
 from orderengine.service.opening import open_service
 from orderengine.service.operations.logs import configure, say
-from orderengine.service.operations.request_meter import RequestMeter
 from orderengine.service.parts import Service
-from orderengine.service.queue.redis_queue import RedisQueue
 from orderengine.service.settings import Settings
 from orderengine.service.sockets.protocol import socket_protocol
 from orderengine.service.web.app import create_app
 from orderengine.service.web.connections import http_protocol
+from orderengine.service.web.request_meter import RequestMeter
 
 __all__ = ["serve", "work"]
 
@@ -112,10 +110,9 @@ class _Server(uvicorn.Server):
 def serve(settings: Settings) -> int:
     """Serve until told to stop (Ctrl-C, SIGTERM); return the exit code.
 
-    What ``preflight`` refuses is to be refused before. Raises ``InvalidData`` for a wrong queue.
+    What ``preflight`` refuses is to be refused before.
     """
     configure(settings)
-    _require_queue(settings)
     raise_file_limit()
     app = RequestMeter(create_app(settings))
     config = uvicorn.Config(
@@ -138,20 +135,9 @@ def serve(settings: Settings) -> int:
     return server.exit_code
 
 
-def _require_queue(settings: Settings) -> None:
-    """Refuse an address that the client of Redis cannot use, before anything depends on it."""
-    if settings.redis_url:
-        try:
-            RedisQueue(settings.redis_url)
-        except (ValueError, TypeError):
-            expected = "redis://[:password@]host:port/db, special characters escaped"
-            raise InvalidData("REDIS_URL", "an address that cannot be used", expected) from None
-
-
 def work(settings: Settings) -> int:
-    """Execute orders until told to stop; return the exit code. Raises as ``serve`` does."""
+    """Execute orders until told to stop; return the exit code."""
     configure(settings)
-    _require_queue(settings)
     return anyio.run(_work, settings, backend_options={"use_uvloop": sys.platform != "win32"})
 
 

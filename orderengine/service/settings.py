@@ -266,7 +266,13 @@ SETTINGS: tuple[Setting, ...] = (
     _count("ORDERENGINE_OPEN_ORDERS_MAX", 1, 10_000_000, "open orders of all users together"),
     _count("ORDERENGINE_OPEN_ORDERS_USER_MAX", 1, 10_000_000, "open orders of one user"),
     _count("ORDERENGINE_SOCKETS_MAX", 1, 1_000_000, "WebSockets of a process"),
-    _count("ORDERENGINE_SOCKETS_USER_MAX", 1, 1_000_000, "WebSockets of one user in a process"),
+    _count(
+        "ORDERENGINE_SOCKETS_USER_MAX",
+        1,
+        1_000_000,
+        "WebSockets of one user in a process",
+        in_production="1000",
+    ),
     _count(
         "ORDERENGINE_WORKERS", 0, 1, "0: the serving process executes nothing", in_production="0"
     ),

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from orderengine.errors import InvalidRequest
 from orderengine.model.amounts import U64_MAX, parse_amount
 from orderengine.model.tokens import token
-from orderengine.service.access.credentials import is_secret
+from orderengine.service.credentials import is_secret
 
 __all__ = [
     "amounts",

@@ -14,7 +14,7 @@ from typing import Self
 import anyio
 
 from orderengine.virtualtime.errors import Cancelled
-from orderengine.virtualtime.kernel import Kernel, current_kernel, to_ns
+from orderengine.virtualtime.kernel import NS, Kernel, current_kernel, to_ns
 from orderengine.virtualtime.tasks import Task
 
 __all__ = ["CancelScope"]
@@ -244,6 +244,8 @@ class CancelScope(anyio.CancelScope):
     def _set_timer(self, kernel: Kernel) -> None:
         try:
             when_ns = to_ns(self._deadline)
+            # Whoever is cancelled by it must find that it has passed: anyio's fail_after looks.
+            when_ns += when_ns / NS < self._deadline
         except OverflowError:
             when_ns = kernel.now_ns
             if self._deadline > 0:

@@ -195,3 +195,16 @@ def test_the_pytest_plugin_runs_tests_and_fixtures(pytester: pytest.Pytester) ->
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=2, failed=2)
     result.stdout.fnmatch_lines(["*Deadlock: at * ns every task waits*in test_stuck at *"])
+
+
+def test_a_timeout_is_always_raised() -> None:
+    """Also where the deadline's nearest nanosecond lies before it: 0.5 + 0.4 for one."""
+
+    async def main() -> None:
+        for step in range(1, 200):
+            await anyio.sleep(0.001 * step % 0.37)
+            for delay_s in (0.4, 0.1, 0.3, 0.7):
+                with pytest.raises(TimeoutError), anyio.fail_after(delay_s):
+                    await anyio.sleep(60)
+
+    virtualtime.run(main)

@@ -19,13 +19,13 @@ from orderengine.errors import Unavailable
 from orderengine.execution.ports import Clock
 from orderengine.model.api_key import Role
 from orderengine.service.access.addresses import address_of
-from orderengine.service.access.credentials import bearer_of, is_ticket, sha256_of
 from orderengine.service.access.hosts import LOOPBACK_HOSTS, host_name, is_own_page
 from orderengine.service.access.identity import EVERYBODY, Identity, Refusal
 from orderengine.service.access.key_cache import KeyCache
 from orderengine.service.access.limits import RateLimits
 from orderengine.service.access.refusal_log import RefusalLog
 from orderengine.service.access.rules import Access, Rule, find_rule
+from orderengine.service.credentials import bearer_of, is_ticket, sha256_of
 from orderengine.service.settings import Settings
 from orderengine.storage.database import Keys
 

@@ -13,9 +13,9 @@ from msgspec import Struct
 
 from orderengine.execution.ports import Clock
 from orderengine.model.api_key import ApiKey
-from orderengine.service.access.credentials import sha256_of
 from orderengine.service.access.identity import Identity
 from orderengine.service.access.questions import Questions
+from orderengine.service.credentials import sha256_of
 from orderengine.storage.database import Keys
 
 __all__ = ["FRESH_NS", "KeyCache"]

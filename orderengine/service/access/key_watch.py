@@ -16,7 +16,7 @@ __all__ = ["PERIOD_S", "KeyWatch", "KeyedSockets"]
 
 PERIOD_S = 0.5
 """With the time of a question and of closing this stays below a second."""
-_ANSWER_S_MAX = 2.0
+_ANSWER_S_MAX = 0.4
 _log = logging.getLogger(__name__)
 
 
@@ -54,6 +54,7 @@ class KeyWatch:
 
     async def run(self) -> None:
         """Watch, until cancelled."""
+        is_heard = True
         while True:
             await anyio.sleep(PERIOD_S)
             held = self._sockets.key_ids
@@ -63,7 +64,10 @@ class KeyWatch:
                 with anyio.fail_after(_ANSWER_S_MAX):
                     dead = await self._keys.dead(held, self._clock.now_ns())
             except (Unavailable, TimeoutError) as error:
-                _log.warning("keys of open sockets cannot be checked now: %s", error)
+                if is_heard:
+                    _log.warning("keys of open sockets cannot be checked now: %s", error)
+                is_heard = False
                 continue
+            is_heard = True
             if dead:
                 self._sockets.close_key(dead)

@@ -16,7 +16,7 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from orderengine.execution.ports import Clock
 from orderengine.service.access.identity import Identity, Refusal
 from orderengine.service.access.passed import Passed
-from orderengine.service.queue.redis_link import RedisLink
+from orderengine.service.redis_link import RedisLink
 
 __all__ = ["RateLimits"]
 
@@ -68,6 +68,11 @@ class RateLimits:
     def counts_addresses(self) -> bool:
         """Whether addresses are limited at all."""
         return self._per_address > 0
+
+    @property
+    def errors(self) -> int:
+        """How many calls Redis did not answer so far."""
+        return 0 if self._link is None else self._link.errors
 
     async def connect(self) -> None:
         """Connect to Redis now, so that the first requests count there too; give up soon."""

@@ -24,23 +24,27 @@ from orderengine.service.operations.tally import Tally
 from orderengine.service.settings import Settings
 from orderengine.storage.database import Database
 
-__all__ = ["VERSION", "Instruments", "RedisUser", "SocketFigures"]
+__all__ = ["VERSION", "Instruments", "RedisAside", "RedisUser", "SocketFigures"]
 
 VERSION = version("orderengine")
 Keep = Callable[..., Awaitable[None]]
 """Runs a part for ever, and ends the process if the part fails."""
 
 
-class RedisUser(Protocol):
-    """Be something that uses Redis and knows whether it answers."""
-
-    @property
-    def is_available(self) -> bool:
-        """Whether Redis answers, as far as is known."""
+class RedisAside(Protocol):
+    """Be something that uses Redis and does as well without."""
 
     @property
     def errors(self) -> int:
         """How many calls Redis did not answer so far."""
+
+
+class RedisUser(RedisAside, Protocol):
+    """Be something that needs Redis to be on time, and knows whether it answers."""
+
+    @property
+    def is_available(self) -> bool:
+        """Whether Redis answers, as far as is known."""
 
 
 class _Log(Protocol):
@@ -95,7 +99,9 @@ class Instruments:
         self.workers: Workers | None = None
         self.sockets: SocketFigures | None = None
         self.redis: list[RedisUser] = []
-        """All that use Redis here; what wakes workers comes first."""
+        """What wakes workers and is woken."""
+        self.redis_aside: list[RedisAside] = []
+        """What else asks Redis; its errors count, readiness does not depend on it."""
         self._started_at = rfc3339(clock.now_ns())
         self._ended = 0
         self._progress_at: float | None = None
@@ -111,7 +117,7 @@ class Instruments:
     @property
     def redis_errors(self) -> int:
         """How many calls Redis did not answer so far."""
-        return sum(user.errors for user in self.redis)
+        return sum(user.errors for user in (*self.redis, *self.redis_aside))
 
     @property
     def is_redis_up(self) -> bool | None:

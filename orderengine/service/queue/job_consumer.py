@@ -24,8 +24,8 @@ from saq.worker import Worker
 
 from orderengine.execution.queue import MemoryQueue
 from orderengine.model.order import Priority
-from orderengine.service.queue.redis_link import BLOCKED_S, RedisLink
 from orderengine.service.queue.redis_queue import JOB, JOB_TIMEOUT_S, lane_name
+from orderengine.service.redis_link import BLOCKED_S, RedisLink
 
 __all__ = ["JobConsumer", "LaneQueue"]
 

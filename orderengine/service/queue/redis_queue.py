@@ -17,7 +17,7 @@ from saq.queue.redis import RedisQueue as SaqQueue
 
 from orderengine.errors import QueueFull
 from orderengine.model.order import Priority
-from orderengine.service.queue.redis_link import RedisLink
+from orderengine.service.redis_link import RedisLink
 
 __all__ = ["JOB", "JOB_TIMEOUT_S", "RedisQueue", "lane_name"]
 

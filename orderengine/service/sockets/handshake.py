@@ -9,7 +9,7 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
 from orderengine.service.access.identity import Refusal, Scope
-from orderengine.service.web.problems import problem_body, refusal_bytes
+from orderengine.service.access.problem import problem_body, refusal_bytes
 
 __all__ = ["fault_answer", "refusal_answer", "scope_of"]
 

@@ -19,11 +19,11 @@ from msgspec import Struct
 
 from orderengine.errors import OrderEngineError, UnknownOrder
 from orderengine.service.access.identity import Identify, Identity, Refusal, Scope
+from orderengine.service.failure_log import failure_log
 from orderengine.service.open_files import sockets_max
 from orderengine.service.sockets.feed import Feed
 from orderengine.service.sockets.live_log import LiveLog
 from orderengine.service.sockets.protocol import EventSocket, Heartbeat
-from orderengine.service.web.failure_log import failure_log
 
 __all__ = ["SOCKET_PATHS", "SocketHub", "SocketLimits"]
 

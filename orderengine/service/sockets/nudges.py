@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import anyio
 
-from orderengine.service.queue.redis_link import BLOCKED_S, RedisLink
+from orderengine.service.redis_link import BLOCKED_S, RedisLink
 
 __all__ = ["CHANNEL", "Nudges"]
 
@@ -34,6 +34,11 @@ class Nudges:
         self._on_nudge = on_nudge
         self._is_subscribed = False
         self._news = anyio.Event()
+
+    @property
+    def errors(self) -> int:
+        """How many calls Redis did not answer so far."""
+        return self._link.errors
 
     @property
     def is_listening(self) -> bool:

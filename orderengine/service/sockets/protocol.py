@@ -27,9 +27,9 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from orderengine.service.access.identity import Identity, Refusal, Scope
+from orderengine.service.failure_log import failure_log
 from orderengine.service.sockets.feed import Feed
 from orderengine.service.sockets.handshake import fault_answer, refusal_answer, scope_of
-from orderengine.service.web.failure_log import failure_log
 
 __all__ = ["EventSocket", "Gate", "Heartbeat", "socket_protocol"]
 

@@ -11,8 +11,8 @@ from litestar.exceptions import HTTPException
 from litestar.routes import HTTPRoute
 
 from orderengine.errors import OrderEngineError
-from orderengine.service.access.opening import open_access
 from orderengine.service.access.rules import require_rows
+from orderengine.service.doors import open_access
 from orderengine.service.opening import open_service
 from orderengine.service.settings import Settings
 from orderengine.service.sockets.hub import SOCKET_PATHS

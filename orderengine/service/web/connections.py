@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from orderengine.service.access.identity import Refusal
-from orderengine.service.web.problems import refusal_bytes
+from orderengine.service.access.problem import refusal_bytes
 
 __all__ = ["BoundedHttp", "http_protocol"]
 

@@ -12,9 +12,9 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from orderengine.service.access.problem import problem_of
 from orderengine.service.access.rules import Access, Rule, find_rule
 from orderengine.service.web.examples import ANSWERS
-from orderengine.service.web.problems import problem_of
 
 __all__ = ["described"]
 

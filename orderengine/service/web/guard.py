@@ -11,11 +11,11 @@ from typing import Any
 
 from orderengine.service.access.gate import Gate, Headers
 from orderengine.service.access.identity import Identity, Refusal
+from orderengine.service.access.problem import problem_body
 from orderengine.service.access.rules import Access, Rule, find_rule, methods_of
+from orderengine.service.failure_log import failure_log
 from orderengine.service.web.bodies import BODY_BYTES_MAX, Receive, dropped, taken_in
-from orderengine.service.web.failure_log import failure_log
 from orderengine.service.web.headers import AnswerHeaders, HeaderList
-from orderengine.service.web.problems import problem_body
 
 __all__ = ["HttpGuard"]
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any
 
-import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
@@ -20,64 +18,19 @@ from orderengine.errors import (
     Unavailable,
     UnknownOrder,
 )
-from orderengine.service.access.identity import Refusal
+from orderengine.service.access.problem import problem_body
 from orderengine.service.access.rules import find_rule
-from orderengine.service.web.failure_log import failure_log
+from orderengine.service.failure_log import failure_log
 
 __all__ = [
     "on_engine_error",
     "on_http_error",
     "on_unexpected",
-    "problem_body",
-    "problem_of",
-    "refusal_bytes",
 ]
 
 _log = failure_log(__name__)
-_TITLES = {
-    400: "Bad request",
-    401: "Not authenticated",
-    403: "Forbidden",
-    404: "Not found",
-    405: "Method not allowed",
-    409: "Conflict",
-    408: "Too slow",
-    413: "Too large",
-    415: "Unsupported media type",
-    422: "Cannot be processed",
-    429: "Too many requests",
-    431: "Too large",
-    500: "Internal error",
-    503: "Try again later",
-}
 _CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}
 _RETRY_AFTER = {"Retry-After": "1"}
-
-
-def problem_of(status: int, code: str, detail: str) -> dict[str, Any]:
-    """Return a problem document."""
-    title = _TITLES.get(status, "Error")
-    return {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail}
-
-
-def problem_body(status: int, code: str, detail: str) -> bytes:
-    """Return the JSON of a problem document."""
-    return msgspec.json.encode(problem_of(status, code, detail))
-
-
-def refusal_bytes(refusal: Refusal) -> bytes:
-    """Return a whole answer of HTTP/1.1 after which the connection is closed."""
-    body = problem_body(refusal.status, refusal.code, refusal.detail)
-    headers = (
-        *refusal.headers,
-        (b"content-type", b"application/problem+json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-        (b"connection", b"close"),
-    )
-    line = f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}".encode()
-    return b"\r\n".join((line, *(b": ".join(header) for header in headers), b"", body))
 
 
 def _problem(status: int, code: str, detail: str) -> Response[bytes]:

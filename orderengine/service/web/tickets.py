@@ -6,7 +6,7 @@ from litestar import post
 from msgspec import Struct
 
 from orderengine.model.instants import rfc3339
-from orderengine.service.access.credentials import new_ticket, sha256_of
+from orderengine.service.credentials import new_ticket, sha256_of
 from orderengine.service.web.requests import AnyRequest, identity_of, service_of
 
 __all__ = ["TICKETS"]

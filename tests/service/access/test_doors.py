@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from orderengine.service.access.credentials import new_secret, new_ticket, sha256_of
+from orderengine.service.credentials import new_secret, new_ticket, sha256_of
 from orderengine.storage.opening import open_database
 from tests.service.access.doors import Key, keys_command, knock, made_key, within_a_minute
 from tests.service.serving import Serving, serving

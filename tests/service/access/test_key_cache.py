@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from orderengine import virtualtime
 from orderengine.errors import Unavailable
 from orderengine.model.api_key import ApiKey
-from orderengine.service.access.credentials import new_secret, sha256_of
 from orderengine.service.access.identity import Identity
 from orderengine.service.access.key_cache import KeyCache
+from orderengine.service.credentials import new_secret, sha256_of
 from tests.service.access.fakes import FakeKeys, VirtualClock
 
 SECRET = new_secret()

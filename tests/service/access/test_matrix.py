@@ -15,8 +15,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from orderengine.model.api_key import ApiKey, Role
-from orderengine.service.access.credentials import new_secret, new_ticket, sha256_of
 from orderengine.service.access.rules import RULES, Rule
+from orderengine.service.credentials import new_secret, new_ticket, sha256_of
 from orderengine.service.settings import Settings
 from orderengine.service.web.app import create_app, routes_of
 from orderengine.storage.opening import open_database

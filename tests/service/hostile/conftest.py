@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from orderengine.service.access.credentials import new_secret
+from orderengine.service.credentials import new_secret
 from tests.service.hostile.case import SWAP
 from tests.service.hostile.sender import Target
 from tests.service.serving import Serving, serving

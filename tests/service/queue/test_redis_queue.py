@@ -19,8 +19,8 @@ from orderengine.execution.reconciler import Reconciler
 from orderengine.execution.workers import Workers
 from orderengine.model.order import Priority
 from orderengine.service.queue.job_consumer import JobConsumer, LaneQueue
-from orderengine.service.queue.redis_link import CLIENT_NAME, RedisLink
 from orderengine.service.queue.redis_queue import RedisQueue, lane_name
+from orderengine.service.redis_link import CLIENT_NAME, RedisLink
 from tests.execution.fakes import MS, ORDER, PRICE_X64, Cluster, Desk, Script, ScriptedVenue
 from tests.servers import RedisServer
 

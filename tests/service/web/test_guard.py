@@ -11,7 +11,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from orderengine.service.access.credentials import new_secret
+from orderengine.service.credentials import new_secret
 from orderengine.service.web.headers import AnswerHeaders
 from tests.service.access.doors import Answer, knock
 from tests.service.serving import Serving, serving

@@ -8,7 +8,7 @@ from http.client import HTTPConnection, HTTPException
 from anyio import to_thread
 
 from orderengine.service.operations.checkups.finding import Finding, failed, fine, worth
-from orderengine.service.queue.redis_link import REDIS_ERRORS, connect
+from orderengine.service.redis_link import REDIS_ERRORS, connect
 from orderengine.service.settings import Settings
 
 __all__ = ["OUTSIDE_CHECKS"]

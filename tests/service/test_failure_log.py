@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from orderengine.service.web import failure_log
+from orderengine.service import failure_log
 
 
 def test_a_failure_is_logged_once_in_a_while(

@@ -9,7 +9,7 @@ import pytest
 from redis.exceptions import BusyLoadingError, OutOfMemoryError
 
 from orderengine import virtualtime
-from orderengine.service.queue.redis_link import RedisLink, connect
+from orderengine.service.redis_link import RedisLink, connect
 
 MS = 1_000_000
 

@@ -10,12 +10,12 @@ from msgspec import Struct
 
 from orderengine.model.api_key import ApiKey, Role
 from orderengine.service.access.admission import Admission, OpenOrders
-from orderengine.service.access.credentials import bootstrap_key_id, sha256_of
 from orderengine.service.access.gate import Gate
 from orderengine.service.access.key_cache import KeyCache
 from orderengine.service.access.key_watch import KeyWatch
 from orderengine.service.access.limits import RateLimits
 from orderengine.service.access.refusal_log import RefusalLog
+from orderengine.service.credentials import bootstrap_key_id, sha256_of
 from orderengine.service.parts import Service
 
 __all__ = ["Access", "open_access"]
@@ -67,6 +67,7 @@ async def open_access(
             await _add_bootstrap_key(service)
             watch = KeyWatch(database.keys, clock, service.sockets)
             group.start_soon(service.keep, watch.run)
+        service.instruments.redis_aside.append(limits)
         await limits.connect()
         group.start_soon(service.keep, limits.run)
         service.sockets.open(access.gate.identify)
