@@ -19,7 +19,7 @@ from orderengine.errors import (
     Unavailable,
     UnknownOrder,
 )
-from orderengine.execution.gate import Gate
+from orderengine.execution.halt import TradingHalt
 from orderengine.execution.inquiry import Answer, Inquiry
 from orderengine.execution.journal import Journal
 from orderengine.execution.policy import ExecutionPolicy, checked_limits, checked_wait
@@ -63,9 +63,9 @@ __all__ = ["Executor"]
 
 
 class _Rest(Struct, frozen=True):
-    """Begin no attempt before the gate has changed."""
+    """Begin no attempt before the halt has changed."""
 
-    gate: Gate
+    halt: TradingHalt
 
 
 class Executor:
@@ -81,12 +81,12 @@ class Executor:
         store: EventStore,
         journal: Journal,
         policy: ExecutionPolicy,
-        gate: Gate | None = None,
+        halt: TradingHalt | None = None,
     ) -> None:
         self._clock = clock
-        self._gate = gate
+        self._halt = halt
         self._venues = frozenset(venue.name for venue in venues)
-        self._inquiry = Inquiry(venues, clock, policy, gate)
+        self._inquiry = Inquiry(venues, clock, policy, halt)
         self._settlement = settlement
         self._prices = prices
         self._store = store
@@ -106,8 +106,8 @@ class Executor:
         while not state.status.is_terminal:
             step: Step | _Rest
             step = next_step(state, self._clock.now_ns(), self._policy.route_age_ns_max)
-            if self._gate is not None:
-                step = _allowed(step, self._gate, self._venues)
+            if self._halt is not None:
+                step = _allowed(step, self._halt, self._venues)
             event: Event | None = None
             try:
                 match step:
@@ -130,7 +130,7 @@ class Executor:
                     case Pause():
                         await self._clock.sleep_until(step.until_ns)
                     case _Rest():
-                        await step.gate.wait()
+                        await step.halt.wait()
                         state = await self._journal.load(order_id)  # it may have ended meanwhile
                     case _:
                         event = self._noted(state, step, worker)
@@ -314,16 +314,16 @@ class Executor:
         return self._prices.reference_price_x64(order.sell, order.buy)
 
 
-def _allowed(step: Step, gate: Gate, venues: frozenset[str]) -> Step | _Rest:
+def _allowed(step: Step, halt: TradingHalt, venues: frozenset[str]) -> Step | _Rest:
     """Return the step, or what an operator's pause makes of it: a wait, or another route.
 
     With every venue paused there is nobody to ask, and an attempt would only fail.
     """
-    is_paused = gate.is_paused or venues <= gate.paused_venues
+    is_paused = halt.is_paused or venues <= halt.paused_venues
     if is_paused and isinstance(step, AskQuotes | Build):
-        return _Rest(gate)
+        return _Rest(halt)
     if isinstance(step, Build):
         for leg in step.route.legs:
-            if leg.venue in gate.paused_venues:
+            if leg.venue in halt.paused_venues:
                 return Requote(f"an operator has paused {leg.venue}")
     return step

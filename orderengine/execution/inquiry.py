@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orderengine.errors import NoRoute, QuoteTimeout, Rejected, Unavailable
-from orderengine.execution.gate import Gate
+from orderengine.execution.halt import TradingHalt
 from orderengine.execution.policy import ExecutionPolicy
 from orderengine.execution.ports import Clock, Reading, Venue
 from orderengine.model.order import Declined, Order, Quote, Route
@@ -45,7 +45,7 @@ class Inquiry:
     """Ask venues for what the policy's router needs, and let it choose.
 
     It keeps the markets that were seen last, for orders that see the same; that changes no route.
-    A venue that the gate says is paused is not asked.
+    A venue that the halt says is paused is not asked.
     """
 
     def __init__(
@@ -53,12 +53,12 @@ class Inquiry:
         venues: Sequence[Venue],
         clock: Clock,
         policy: ExecutionPolicy,
-        gate: Gate | None = None,
+        halt: TradingHalt | None = None,
     ) -> None:
         self._venues = tuple(venues)
         self._clock = clock
         self._policy = policy
-        self._gate = gate
+        self._halt = halt
         self._reads = isinstance(policy.router, Strategy)
         self._views: dict[tuple[int, ...], MarketView] = {}
         """The one asked for last at the end."""
@@ -89,7 +89,7 @@ class Inquiry:
     async def _ask(
         self, venue: Venue, order: Order, attempt: int, now_ns: int, budget_ns: int
     ) -> Sequence[Answer]:
-        if self._gate is not None and venue.name in self._gate.paused_venues:
+        if self._halt is not None and venue.name in self._halt.paused_venues:
             said = "an operator has paused this venue"
             return (Declined(venue=venue.name, pool="", code="PAUSED", reason=said),)
         try:

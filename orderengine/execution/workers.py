@@ -9,7 +9,7 @@ import anyio
 
 from orderengine.errors import InvalidData, LeaseLost, Unavailable, UnknownOrder
 from orderengine.execution.executor import Executor
-from orderengine.execution.gate import Gate
+from orderengine.execution.halt import TradingHalt
 from orderengine.execution.ports import EventStore, Lease, WorkQueue
 
 __all__ = ["Workers"]
@@ -37,7 +37,7 @@ class Workers:
         takeovers_max: an order whose lease ran out more often under its holders is given up, so
             that one that kills every process that takes it does not go on for ever. A lease that
             was given back, as in a restart, does not count.
-        gate: while it says that all work is paused, no order is claimed.
+        halt: while it says that all work is paused, no order is claimed.
     """
 
     def __init__(  # noqa: PLR0913  (what a study leaves out, a service needs)
@@ -51,7 +51,7 @@ class Workers:
         renew_s: float | None = None,
         on_error: Callable[[str, Exception], None] | None = None,
         takeovers_max: int | None = None,
-        gate: Gate | None = None,
+        halt: TradingHalt | None = None,
     ) -> None:
         self._queue = queue
         self._store = store
@@ -61,7 +61,7 @@ class Workers:
         self._renew_s = renew_s
         self._on_error = on_error
         self._takeovers_max = takeovers_max
-        self._gate = gate
+        self._halt = halt
         self._is_draining = False
         self._unreadable: set[str] = set()
         """Orders whose logs this code cannot read: left to a process that can."""
@@ -95,8 +95,8 @@ class Workers:
         """Take no new order from now on; those at hand go on."""
         self._is_draining = True
         self._queue.close()
-        if self._gate is not None:
-            self._gate.wake()
+        if self._halt is not None:
+            self._halt.wake()
 
     async def drain(self, grace_s: float) -> None:
         """Take no new order, let those at hand end for ``grace_s`` seconds, then hand them back."""
@@ -154,8 +154,8 @@ class Workers:
         """Return the next order's id when it may be claimed; None once no more are taken."""
         while True:
             order_id = await self._queue.get()
-            while self._gate is not None and self._gate.is_paused and not self._is_draining:
-                await self._gate.wait()
+            while self._halt is not None and self._halt.is_paused and not self._is_draining:
+                await self._halt.wait()
             if self._is_draining:
                 return None
             if order_id not in self._unreadable:
@@ -163,7 +163,7 @@ class Workers:
 
     @property
     def _is_paused(self) -> bool:
-        return self._gate is not None and self._gate.is_paused
+        return self._halt is not None and self._halt.is_paused
 
     async def _again(self, order_id: str, pause_s: float) -> str | None:
         """Return the same order's id after a pause; it is left if nothing may be claimed now."""

@@ -194,7 +194,7 @@ def _workers(service: Service, queue: MemoryQueue, report: OrderReports) -> Work
         store=service.store,
         journal=service.journal,
         policy=service.policy,
-        gate=service.instruments.gate,
+        halt=service.instruments.halt,
     )
     return Workers(
         queue=queue,
@@ -205,5 +205,5 @@ def _workers(service: Service, queue: MemoryQueue, report: OrderReports) -> Work
         renew_s=_RENEW_S,
         takeovers_max=_TAKEOVERS_MAX,
         on_error=report,
-        gate=service.instruments.gate,
+        halt=service.instruments.halt,
     )

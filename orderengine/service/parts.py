@@ -83,7 +83,7 @@ class Service(Struct, frozen=True):
             policy = self.policy
             if strategy is not None:
                 policy = replace(policy, router=STRATEGIES[strategy])
-            inquiry = Inquiry(self.market.venues, self.clock, policy, self.instruments.gate)
+            inquiry = Inquiry(self.market.venues, self.clock, policy, self.instruments.halt)
             self.inquiries[strategy] = inquiry
         return inquiry.choose(order, await inquiry.ask(order, 1))
 

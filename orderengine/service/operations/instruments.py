@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import anyio
 
-from orderengine.execution.gate import Gate
+from orderengine.execution.halt import TradingHalt
 from orderengine.execution.ports import Clock
 from orderengine.execution.workers import Workers
 from orderengine.model.instants import rfc3339
@@ -88,12 +88,12 @@ class Instruments:
         self.database = counted(database, self.database_errors)
         self.process = process_name()
         self.roles = roles
-        self.gate = Gate()
+        self.halt = TradingHalt()
         self.lag = LoopLag()
         self.requests = RequestFigures()
         self.standing = Standing(self.database)
         self.tally = Tally(self.database.operations, self.database.orders)
-        self.pauses = Pauses(self.database.operations, self.gate)
+        self.pauses = Pauses(self.database.operations, self.halt)
         self.pulse = Pulse(self.database.operations, self.process, self.vitals)
         self.is_draining = False
         self.workers: Workers | None = None
@@ -146,5 +146,5 @@ class Instruments:
             redis_errors=self.redis_errors,
             database_errors=self.database_errors.total,
             is_draining=self.is_draining,
-            is_paused=self.gate.is_paused,
+            is_paused=self.halt.is_paused,
         )

@@ -189,7 +189,7 @@ class _Figures(Collector):
             yield GaugeMetricFamily(
                 "orderengine_redis_up", "Whether Redis answers this process.", own.is_redis_up
             )
-        resting = [*([ALL] if own.gate.is_paused else []), *own.gate.paused_venues]
+        resting = [*([ALL] if own.halt.is_paused else []), *own.halt.paused_venues]
         yield _labelled(
             GaugeMetricFamily,
             "orderengine_paused",

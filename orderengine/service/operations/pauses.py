@@ -1,4 +1,4 @@
-"""Bring what operators have paused to the gate that this process's engine looks at."""
+"""Bring what operators have paused to the halt that this process's engine looks at."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 import anyio
 
 from orderengine.errors import Unavailable
-from orderengine.execution.gate import Gate
+from orderengine.execution.halt import TradingHalt
 from orderengine.storage.database import Operations
 
 __all__ = ["ALL", "Pauses"]
@@ -23,9 +23,9 @@ _log = logging.getLogger(__name__)
 class Pauses:
     """Look again and again at what is paused; while nobody can tell, all stays as it was."""
 
-    def __init__(self, operations: Operations, gate: Gate) -> None:
+    def __init__(self, operations: Operations, halt: TradingHalt) -> None:
         self._operations = operations
-        self._gate = gate
+        self._halt = halt
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -38,5 +38,5 @@ class Pauses:
         """Look once. Raises ``Unavailable``."""
         names = sorted(pause.name for pause in await self._operations.pauses())
         venues = [name for name in names if name != ALL]
-        if self._gate.set(is_paused=ALL in names, venues=venues):
+        if self._halt.set(is_paused=ALL in names, venues=venues):
             _log.warning("paused: %s", ", ".join(names) if names else "nothing any more")

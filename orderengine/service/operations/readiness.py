@@ -74,7 +74,7 @@ async def readiness(instruments: Instruments, clock: Clock) -> Readiness:
         # Anybody may ask this: where the database is stands in the log only.
         findings["store"] = Finding(Grade.UNFIT, "the database does not answer")
     findings["queue"] = _queue(instruments)
-    resting = [*([ALL] if instruments.gate.is_paused else []), *instruments.gate.paused_venues]
+    resting = [*([ALL] if instruments.halt.is_paused else []), *instruments.halt.paused_venues]
     if resting:
         findings["paused"] = Finding(Grade.POOR, ", ".join(sorted(resting)))
     return Readiness(findings)
@@ -98,7 +98,7 @@ async def _workers(instruments: Instruments, clock: Clock) -> Finding:
 
 def judged(working: list[Process], waits_s: float, instruments: Instruments) -> Finding:
     """Return what it means that an order has waited so long while these processes work."""
-    if instruments.gate.is_paused:
+    if instruments.halt.is_paused:
         return Finding(Grade.FINE, "paused")
     if not working:
         if waits_s > ALIVE_S:

@@ -53,7 +53,7 @@ class SocketLimits(Struct, frozen=True):
 
 
 class SocketHub:
-    """Implement ``Gate``: hold all sockets of this process; ``run`` must run.
+    """Implement ``SocketOwner``: hold all sockets of this process; ``run`` must run.
 
     Args:
         log: what they read.

@@ -31,7 +31,7 @@ from orderengine.service.failure_log import failure_log
 from orderengine.service.sockets.feed import Feed
 from orderengine.service.sockets.handshake import fault_answer, refusal_answer, scope_of
 
-__all__ = ["EventSocket", "Gate", "Heartbeat", "socket_protocol"]
+__all__ = ["EventSocket", "Heartbeat", "SocketOwner", "socket_protocol"]
 
 _NORMAL, _TOO_MUCH_SAID, _NO_PONG, _GOING_AWAY, _TOO_SLOW = 1000, 1008, 1011, 1012, 1013
 _MESSAGE_BYTES_MAX = 4_096
@@ -61,7 +61,7 @@ class Heartbeat(Struct, frozen=True):
     """How long a socket may take to close before its connection is cut."""
 
 
-class Gate(Protocol):
+class SocketOwner(Protocol):
     """Let sockets in and keep count of them."""
 
     tick: int
@@ -83,7 +83,7 @@ class EventSocket(asyncio.Protocol):
     """Hold one socket, which is a ``Reader`` of one feed.
 
     Args:
-        gate: decides whether it is let in.
+        owner: decides whether it is let in.
         server: uvicorn's, which waits for its connections when it ends.
     """
 
@@ -91,10 +91,10 @@ class EventSocket(asyncio.Protocol):
         "_abort_at",
         "_answer",
         "_conn",
-        "_gate",
         "_heard_at",
         "_is_asked",
         "_is_paused",
+        "_owner",
         "_said_bytes",
         "_said_frames",
         "_server",
@@ -105,20 +105,20 @@ class EventSocket(asyncio.Protocol):
         "is_of_one_order",
     )
 
-    def __init__(self, gate: Gate, server: ServerState) -> None:
+    def __init__(self, owner: SocketOwner, server: ServerState) -> None:
         self.cursor = 1
         self.feed: Feed | None = None
         self.identity: Identity | None = None
         """Who it is, once that is known."""
         self.is_of_one_order = False
-        self._gate = gate
+        self._owner = owner
         self._server = server
         self._transport = cast("asyncio.Transport", None)
         self._conn: ServerProtocol | None = None
         """None once the connection is over."""
         self._answer: Response | None = None
         self._abort_at: int | None = None
-        self._heard_at = gate.tick
+        self._heard_at = owner.tick
         self._said_bytes = 0
         self._said_frames = 0
         self._is_asked = False
@@ -145,14 +145,14 @@ class EventSocket(asyncio.Protocol):
         del exc
         self._conn = self._answer = None
         self._server.connections.discard(cast("Any", self))
-        self._gate.left(self)
+        self._owner.left(self)
 
     def data_received(self, data: bytes) -> None:
         """Take the handshake, and then whatever clients say: pings, pongs and that they close."""
         conn = self._conn
         if conn is None:
             return
-        self._heard_at = self._gate.tick
+        self._heard_at = self._owner.tick
         self._is_asked = False
         self._said_bytes += len(data)
         if conn.state is State.CONNECTING:
@@ -167,7 +167,7 @@ class EventSocket(asyncio.Protocol):
             self._said_frames += len(conn.events_received())
         self._flush(conn)
         if conn.state is not State.OPEN and self.feed is not None:
-            self._gate.leave(self)
+            self._owner.leave(self)
 
     @property
     def _has_said_too_much(self) -> bool:
@@ -192,7 +192,7 @@ class EventSocket(asyncio.Protocol):
             return
         self._answer = answer
         self._transport.pause_reading()  # frames have to wait until it is open
-        greeting = self._gate.greet(self, scope_of(request, self._transport))
+        greeting = self._owner.greet(self, scope_of(request, self._transport))
         task = asyncio.get_running_loop().create_task(greeting)
         self._server.tasks.add(task)
         task.add_done_callback(self._server.tasks.discard)
@@ -208,7 +208,7 @@ class EventSocket(asyncio.Protocol):
         self._transport.resume_reading()
         wire = self._transport.get_extra_info("socket")
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES_MAX)
-        self._heard_at = self._gate.tick
+        self._heard_at = self._owner.tick
         self.feed, self.cursor = feed, cursor
         feed.readers[self] = None
         feed.give(self)
@@ -230,7 +230,7 @@ class EventSocket(asyncio.Protocol):
     def take(self, messages: list[bytes]) -> None:
         """Write messages."""
         self._transport.writelines(messages)
-        self._gate.messages_sent += len(messages)
+        self._owner.messages_sent += len(messages)
 
     def finish(self) -> None:
         """Close normally: the order has ended and all of its log was sent."""
@@ -238,7 +238,7 @@ class EventSocket(asyncio.Protocol):
 
     def drop(self) -> None:
         """Close: the reader is too slow."""
-        self._gate.slow_readers += 1
+        self._owner.slow_readers += 1
         self.close(_TOO_SLOW, "too slow: what comes next was forgotten")
 
     def shutdown(self) -> None:
@@ -251,10 +251,10 @@ class EventSocket(asyncio.Protocol):
         conn = self._conn
         if conn is None or conn.state is not State.OPEN:
             return
-        self._gate.leave(self)
+        self._owner.leave(self)
         conn.send_close(code, reason)
         self._flush(conn)
-        self._abort_at = self._gate.tick + self._gate.heartbeat.close
+        self._abort_at = self._owner.tick + self._owner.heartbeat.close
 
     def abort(self) -> None:
         """Cut the connection."""
@@ -262,16 +262,16 @@ class EventSocket(asyncio.Protocol):
 
     def beat(self) -> None:
         """Look once a tick whether the client is alive, or gone at last."""
-        gate, heartbeat = self._gate, self._gate.heartbeat
+        owner, heartbeat = self._owner, self._owner.heartbeat
         self._said_bytes = self._said_frames = 0
-        silent = gate.tick - self._heard_at
+        silent = owner.tick - self._heard_at
         if self._abort_at is not None:
-            if gate.tick >= self._abort_at:
+            if owner.tick >= self._abort_at:
                 self.abort()
         elif not self.is_open or silent < heartbeat.ping:
             return
         elif silent >= heartbeat.ping + heartbeat.pong:
-            gate.slow_readers += self._is_paused
+            owner.slow_readers += self._is_paused
             said = "nothing was read for too long" if self._is_paused else "no pong came"
             self.close(_TOO_SLOW if self._is_paused else _NO_PONG, said)
         elif not self._is_asked and not self._is_paused:
@@ -286,7 +286,7 @@ class EventSocket(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on from the cursor."""
         self._is_paused = False
-        self._heard_at = self._gate.tick  # what was taken is a sign of life
+        self._heard_at = self._owner.tick  # what was taken is a sign of life
         self._transport.resume_reading()
         if self.feed is not None:
             self.feed.give(self)
@@ -299,15 +299,15 @@ class EventSocket(asyncio.Protocol):
             if data:
                 self._transport.write(data)
                 continue
-            self._abort_at = self._gate.tick + self._gate.heartbeat.close
+            self._abort_at = self._owner.tick + self._owner.heartbeat.close
             if conn.state is State.CONNECTING or not self._transport.can_write_eof():
                 self._transport.close()
             else:  # what it still sends is read: a reset could cost it what was just said
                 self._transport.write_eof()
 
 
-def socket_protocol(gate: Callable[[], Gate]) -> type[asyncio.Protocol]:
-    """Return the class that uvicorn shall make sockets of; it asks for the gate once it serves."""
+def socket_protocol(owner: Callable[[], SocketOwner]) -> type[asyncio.Protocol]:
+    """Return the class that uvicorn shall make sockets of; it asks for the owner once it serves."""
 
     class BoundSocket(EventSocket):
         __slots__ = ()
@@ -320,6 +320,6 @@ def socket_protocol(gate: Callable[[], Gate]) -> type[asyncio.Protocol]:
             _loop: asyncio.AbstractEventLoop | None = None,
         ) -> None:
             del config, app_state, _loop
-            super().__init__(gate(), server_state)
+            super().__init__(owner(), server_state)
 
     return BoundSocket

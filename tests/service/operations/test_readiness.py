@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from orderengine import virtualtime
-from orderengine.execution.gate import Gate
+from orderengine.execution.halt import TradingHalt
 from orderengine.model.order import Priority
 from orderengine.service.operations.heartbeat import Process, Vitals
 from orderengine.service.operations.instruments import Instruments
@@ -54,9 +54,9 @@ def test_workers_are_judged_by_what_waits(
     working: list[Process], waits_s: float, grade: Grade
 ) -> None:
     """No worker matters once an order waits for one; no progress, once one waits for long."""
-    instruments = cast("Instruments", SimpleNamespace(gate=Gate()))
+    instruments = cast("Instruments", SimpleNamespace(halt=TradingHalt()))
     assert judged(working, waits_s, instruments).grade is grade
-    instruments.gate.set(is_paused=True)
+    instruments.halt.set(is_paused=True)
     assert judged(working, waits_s, instruments).grade is Grade.FINE
 
 
@@ -94,7 +94,9 @@ class _Database:
 
 def _instruments(database: _Database) -> Any:
     standing = Standing(cast("Database", database))
-    return SimpleNamespace(gate=Gate(), is_draining=False, is_redis_up=None, standing=standing)
+    return SimpleNamespace(
+        halt=TradingHalt(), is_draining=False, is_redis_up=None, standing=standing
+    )
 
 
 def test_a_database_that_hangs_is_noticed_within_two_seconds() -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from orderengine import virtualtime
 from orderengine.execution.executor import Executor
-from orderengine.execution.gate import Gate
+from orderengine.execution.halt import TradingHalt
 from orderengine.execution.punctual import PunctualSettlement, PunctualVenue
 from orderengine.execution.reconciler import Reconciler
 from orderengine.model.events import Claimed, Requoting, Routed, Status, Submitted
@@ -31,9 +31,9 @@ from tests.execution.fakes import (
 )
 
 
-def paused_desk(*venues: ScriptedVenue, **options: Any) -> tuple[Desk, Gate]:
-    """Return a desk whose workers and executor look at a gate; nothing is paused yet."""
-    desk, gate = Desk(*venues, **options), Gate()
+def paused_desk(*venues: ScriptedVenue, **options: Any) -> tuple[Desk, TradingHalt]:
+    """Return a desk whose workers and executor look at a halt; nothing is paused yet."""
+    desk, halt = Desk(*venues, **options), TradingHalt()
     desk.executor = Executor(
         clock=desk.clock,
         venues=[PunctualVenue(venue, desk.clock) for venue in desk.venues],
@@ -42,10 +42,10 @@ def paused_desk(*venues: ScriptedVenue, **options: Any) -> tuple[Desk, Gate]:
         store=desk.store,
         journal=desk.journal,
         policy=ROUTE_BEST,
-        gate=gate,
+        halt=halt,
     )
-    desk.workers = desk.hire("worker", gate=gate, renew_s=1.0)
-    return desk, gate
+    desk.workers = desk.hire("worker", halt=halt, renew_s=1.0)
+    return desk, halt
 
 
 async def _run(desk: Desk, group: anyio.abc.TaskGroup) -> None:
@@ -56,10 +56,10 @@ async def _run(desk: Desk, group: anyio.abc.TaskGroup) -> None:
 
 def test_nothing_is_claimed_while_work_is_paused() -> None:
     """Orders that come meanwhile wait, and end once it goes on."""
-    desk, gate = paused_desk(count=2)
+    desk, halt = paused_desk(count=2)
 
     async def main() -> None:
-        gate.set(is_paused=True)
+        halt.set(is_paused=True)
         async with anyio.create_task_group() as group:
             await _run(desk, group)
             for number in range(5):
@@ -67,7 +67,7 @@ def test_nothing_is_claimed_while_work_is_paused() -> None:
             await anyio.sleep(20)
             assert {desk.state(f"o-{n}").status for n in range(5)} == {Status.PENDING}
             assert (desk.workers.claimed, desk.workers.at_hand) == (0, 0)
-            assert gate.set(is_paused=False)
+            assert halt.set(is_paused=False)
             await anyio.sleep(10)
             group.cancel_scope.cancel()
 
@@ -80,7 +80,7 @@ def test_nothing_is_claimed_while_work_is_paused() -> None:
 @pytest.mark.parametrize("paused_ms", [50, 150, 199, 201, 250, 299])
 def test_no_attempt_begins_while_work_is_paused(paused_ms: int) -> None:
     """Whatever the order at hand is about to do; its lease stays with it."""
-    desk, gate = paused_desk(
+    desk, halt = paused_desk(
         ScriptedVenue("raydium", latency_ns=200 * MS), cluster=Cluster(sign_ns=100 * MS)
     )
 
@@ -89,14 +89,14 @@ def test_no_attempt_begins_while_work_is_paused(paused_ms: int) -> None:
             await _run(desk, group)
             await desk.engine.submit(ORDER)
             await anyio.sleep(paused_ms / 1e3)
-            gate.set(is_paused=True)
+            halt.set(is_paused=True)
             asked, signed = len(desk.venues[0].asked), len(desk.cluster.signed)  # type: ignore[attr-defined]
             is_signing = paused_ms > 200
             await anyio.sleep(3 * LEASE_NS / 1e9)
             assert len(desk.venues[0].asked) == asked  # type: ignore[attr-defined]
             assert len(desk.cluster.signed) == signed + is_signing
             assert await desk.store.claim(ORDER.order_id, "other") is None or is_signing
-            gate.set(is_paused=False)
+            halt.set(is_paused=False)
             await anyio.sleep(20)
             group.cancel_scope.cancel()
         return sum(isinstance(event, Claimed) for event in desk.observed)
@@ -109,7 +109,7 @@ def test_no_attempt_begins_while_work_is_paused(paused_ms: int) -> None:
 def test_what_is_out_is_settled_during_a_pause() -> None:
     """Its fate is proven and written; if it fails, the next attempt waits."""
     script = Script(after_ns=SECOND)
-    desk, gate = paused_desk(cluster=Cluster(script))
+    desk, halt = paused_desk(cluster=Cluster(script))
 
     async def main() -> None:
         async with anyio.create_task_group() as group:
@@ -117,7 +117,7 @@ def test_what_is_out_is_settled_during_a_pause() -> None:
             await desk.engine.submit(ORDER)
             await anyio.sleep(0.5)
             assert isinstance(desk.log()[-1], Submitted)
-            gate.set(is_paused=True)
+            halt.set(is_paused=True)
             await anyio.sleep(5)
             assert desk.state().status is Status.CONFIRMED
             group.cancel_scope.cancel()
@@ -129,24 +129,24 @@ def test_what_is_out_is_settled_during_a_pause() -> None:
 @pytest.mark.parametrize("at_hand", [False, True])
 def test_cancellations_and_deadlines_hold_during_a_pause(at_hand: bool) -> None:
     """For orders that wait in a lane and for those that a worker holds."""
-    desk, gate = paused_desk(ScriptedVenue("raydium", latency_ns=SECOND), count=4)
+    desk, halt = paused_desk(ScriptedVenue("raydium", latency_ns=SECOND), count=4)
 
     async def main() -> None:
         async with anyio.create_task_group() as group:
             if not at_hand:
-                gate.set(is_paused=True)
+                halt.set(is_paused=True)
             await _run(desk, group)
             due = START_NS + 3 * SECOND
             await desk.engine.submit(replace(ORDER, order_id="dated", deadline_ns=due))
             await desk.engine.submit(replace(ORDER, order_id="unwanted"))
             await anyio.sleep(0.5)
-            gate.set(is_paused=True)
+            halt.set(is_paused=True)
             await anyio.sleep(1)
             assert (await desk.engine.cancel("unwanted")).status is Status.CANCELLED
             await anyio.sleep(5)
             last = desk.log("dated")[-1]
             assert (last.status, last.at_ns) == (Status.EXPIRED, due)
-            gate.set(is_paused=False)
+            halt.set(is_paused=False)
             await anyio.sleep(5)
             assert desk.workers.at_hand == 0
             group.cancel_scope.cancel()
@@ -158,10 +158,10 @@ def test_cancellations_and_deadlines_hold_during_a_pause(at_hand: bool) -> None:
 
 def test_a_drain_does_not_wait_for_the_end_of_a_pause() -> None:
     """Workers that hold nothing leave at once."""
-    desk, gate = paused_desk(count=3)
+    desk, halt = paused_desk(count=3)
 
     async def main() -> float:
-        gate.set(is_paused=True)
+        halt.set(is_paused=True)
         async with anyio.create_task_group() as group:
             group.start_soon(desk.workers.run)
             for number in range(2):
@@ -197,10 +197,10 @@ def test_told_to_stop_no_order_is_claimed_any_more() -> None:
 def test_a_paused_venue_is_not_asked_and_says_why() -> None:
     """The order is filled elsewhere, and its log tells of the pause."""
     good, better = ScriptedVenue("orca", (quote("orca"),)), ScriptedVenue("raydium")
-    desk, gate = paused_desk(good, better)
+    desk, halt = paused_desk(good, better)
 
     async def main() -> None:
-        gate.set(is_paused=False, venues=["raydium"])
+        halt.set(is_paused=False, venues=["raydium"])
         await desk.engine.submit(ORDER)
         with anyio.move_on_after(10):
             await desk.workers.run()
@@ -214,17 +214,17 @@ def test_a_paused_venue_is_not_asked_and_says_why() -> None:
 
 def test_with_every_venue_paused_orders_wait() -> None:
     """Nobody could be asked, so no attempt is spent; with one venue back they go on."""
-    desk, gate = paused_desk(ScriptedVenue("raydium"), ScriptedVenue("orca"))
+    desk, halt = paused_desk(ScriptedVenue("raydium"), ScriptedVenue("orca"))
 
     async def main() -> None:
-        gate.set(is_paused=False, venues=["raydium", "orca"])
+        halt.set(is_paused=False, venues=["raydium", "orca"])
         async with anyio.create_task_group() as group:
             await _run(desk, group)
             await desk.engine.submit(ORDER)
             await anyio.sleep(60)
             state = desk.state(ORDER.order_id)
             assert (state.status, state.attempts) == (Status.ROUTING, 0)
-            gate.set(is_paused=False, venues=["raydium"])
+            halt.set(is_paused=False, venues=["raydium"])
             await anyio.sleep(20)
             group.cancel_scope.cancel()
 
@@ -234,7 +234,7 @@ def test_with_every_venue_paused_orders_wait() -> None:
 
 def test_a_route_over_a_venue_that_is_paused_meanwhile_is_not_signed() -> None:
     """It is made anew without it."""
-    desk, gate = paused_desk(
+    desk, halt = paused_desk(
         ScriptedVenue("orca", (quote("orca", 100_000_000),)),
         ScriptedVenue("raydium", (quote("raydium", 150_000_000),)),
     )
@@ -242,7 +242,7 @@ def test_a_route_over_a_venue_that_is_paused_meanwhile_is_not_signed() -> None:
     async def main() -> None:
         async with anyio.create_task_group() as group:
             await desk.engine.submit(ORDER)
-            gate.set(is_paused=False)
+            halt.set(is_paused=False)
             lease = await desk.store.claim(ORDER.order_id, "first")
             assert lease is not None
             state = await desk.journal.record(
@@ -262,7 +262,7 @@ def test_a_route_over_a_venue_that_is_paused_meanwhile_is_not_signed() -> None:
                 reference_price_x64=1,
             )
             await desk.journal.record(state, routed, fence=lease.fence)
-            gate.set(is_paused=False, venues=["raydium"])
+            halt.set(is_paused=False, venues=["raydium"])
             await desk.store.release(ORDER.order_id, lease.fence)
             group.start_soon(desk.workers.run)
             await anyio.sleep(10)
@@ -277,20 +277,20 @@ def test_a_route_over_a_venue_that_is_paused_meanwhile_is_not_signed() -> None:
 
 def test_a_change_wakes_and_no_change_does_not() -> None:
     """Whoever waits hears of the next change only."""
-    gate = Gate()
+    halt = TradingHalt()
 
     async def main() -> float:
         async with anyio.create_task_group() as group:
 
             async def act() -> None:
                 await anyio.sleep(1)
-                assert not gate.set(is_paused=False)
+                assert not halt.set(is_paused=False)
                 await anyio.sleep(1)
-                assert gate.set(is_paused=False, venues=["orca"])
+                assert halt.set(is_paused=False, venues=["orca"])
 
             group.start_soon(act)
-            await gate.wait()
+            await halt.wait()
         return anyio.current_time()
 
     assert virtualtime.run(main) == 2
-    assert gate.paused_venues == {"orca"}
+    assert halt.paused_venues == {"orca"}

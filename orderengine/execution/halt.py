@@ -1,7 +1,7 @@
 """Let an operator pause work, or single venues, while orders go on being accepted.
 
 Paused, workers take nothing new and no attempt begins; what is out is settled all the same, and
-cancellations and deadlines hold. A study has no gate.
+cancellations and deadlines hold. A study has none.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Collection
 
 import anyio
 
-__all__ = ["Gate"]
+__all__ = ["TradingHalt"]
 
 
-class Gate:
+class TradingHalt:
     """Say what rests; whoever decides it calls ``set``."""
 
     def __init__(self) -> None:
