@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from orderengine.storage.database import DatabaseServer, OrderQuery, OrderRow
 from orderengine.storage.postgres.batches import Line
 from orderengine.storage.postgres.lines import CONNECTIONS_MAX
-from orderengine.storage.postgres.reads import PRIORITY_OF, ask, is_storable, within
+from orderengine.storage.postgres.reads import ask, is_storable, within
+from orderengine.storage.rows import order_row
 
 __all__ = ["find", "server", "takeovers"]
 
@@ -54,24 +55,7 @@ async def find(line: Line, query: OrderQuery) -> Sequence[OrderRow]:
         limit=f"${len(values) + 1}",
     )
     found = await ask(line, statement, *values, within(query.limit))
-    return [_row(*row) for row in found]
-
-
-def _row(order_id: str, user: str, urgency: int, *rest: int) -> OrderRow:
-    status, seq, accepted, ended, deadline, fence, lost, lease_ms = rest
-    return OrderRow(
-        order_id=order_id,
-        user=user,
-        priority=PRIORITY_OF[urgency],
-        status=str(status),
-        seq=seq,
-        accepted_at_ns=accepted,
-        ended_at_ns=ended,
-        deadline_ns=deadline,
-        fence=fence,
-        takeovers=lost,
-        lease_ms=lease_ms,
-    )
+    return [order_row(row) for row in found]
 
 
 async def takeovers(line: Line) -> int:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
-from typing import Any
 
-from orderengine.model.api_key import ApiKey, Role
+from orderengine.model.api_key import ApiKey
 from orderengine.storage.postgres.lines import PostgresLines
 from orderengine.storage.postgres.reads import ask
+from orderengine.storage.rows import key_of, row_of_key
 
 __all__ = ["PostgresKeys"]
 
@@ -41,20 +40,6 @@ SELECT {_COLUMNS} FROM taken t JOIN LATERAL (
 WHERE t.expires_at_ns > $2"""  # noqa: S608
 
 
-def _key(row: Sequence[Any]) -> ApiKey:
-    key_id, user, role, created, expires, revoked, order_max, per_minute = row
-    return ApiKey(
-        key_id=key_id,
-        user=user,
-        role=Role(role),
-        created_at_ns=created,
-        expires_at_ns=expires,
-        revoked_at_ns=revoked,
-        order_max=None if order_max is None else json.loads(order_max),
-        requests_per_minute=per_minute,
-    )
-
-
 class PostgresKeys:
     """Implement ``Keys``."""
 
@@ -63,30 +48,18 @@ class PostgresKeys:
 
     async def add(self, key: ApiKey, secret_sha256: str) -> bool:
         """Add a key; return False, and change nothing, if its id or its secret is there."""
-        added = await ask(
-            self._lines.other,
-            _ADD,
-            key.key_id,
-            secret_sha256,
-            key.user,
-            key.role.value,
-            key.created_at_ns,
-            key.expires_at_ns,
-            key.revoked_at_ns,
-            None if key.order_max is None else json.dumps(key.order_max),
-            key.requests_per_minute,
-        )
+        added = await ask(self._lines.other, _ADD, *row_of_key(key, secret_sha256))
         return bool(added)
 
     async def find(self, secret_sha256: str) -> ApiKey | None:
         """Return the key of a secret, dead or not; None if there is none."""
         for row in await ask(self._lines.reader, _FIND, secret_sha256):
-            return _key(row)
+            return key_of(row)
         return None
 
     async def all(self) -> Sequence[ApiKey]:
         """Return every key, in the order of creation."""
-        return [_key(row) for row in await ask(self._lines.reader, _ALL)]
+        return [key_of(row) for row in await ask(self._lines.reader, _ALL)]
 
     async def revoke(self, key_id: str, at_ns: int) -> bool:
         """Revoke a key; a second time changes nothing. Return False if there is no such key."""
@@ -104,5 +77,5 @@ class PostgresKeys:
     async def take_ticket(self, ticket_sha256: str, now_ns: int) -> ApiKey | None:
         """Return the key of a ticket, once; None if it was taken, has expired, or never was."""
         for row in await ask(self._lines.other, _TAKE_TICKET, ticket_sha256, now_ns):
-            return _key(row)
+            return key_of(row)
         return None

@@ -20,7 +20,8 @@ from orderengine.storage.postgres import inspection, tail
 from orderengine.storage.postgres.batches import Kind
 from orderengine.storage.postgres.connections import FAULTS, Link, close, connect, explained
 from orderengine.storage.postgres.lines import PostgresLines
-from orderengine.storage.postgres.reads import PRIORITY_OF, ask, is_storable, within
+from orderengine.storage.postgres.reads import ask, is_storable, within
+from orderengine.storage.rows import PRIORITY_OF
 
 __all__ = ["PostgresOperations"]
 

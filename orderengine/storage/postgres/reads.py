@@ -13,11 +13,10 @@ from orderengine.errors import KeyReused, UnknownOrder
 from orderengine.execution.ports import IdempotencyKey, OpenOrder, Signed, StoredEvent
 from orderengine.storage.postgres.batches import Kind, Line
 from orderengine.storage.postgres.connections import Link
-from orderengine.storage.postgres.writes import URGENCY
+from orderengine.storage.rows import PRIORITY_OF
 
 __all__ = [
     "LOG",
-    "PRIORITY_OF",
     "Log",
     "ask",
     "claimable",
@@ -31,7 +30,6 @@ __all__ = [
 ]
 
 _I64_MAX = 2**63 - 1
-PRIORITY_OF = {urgency: priority for priority, urgency in URGENCY.items()}
 
 # Sub-selects are asked once for each row, by their index, whatever the planner believes.
 _LOGS = """

@@ -27,14 +27,13 @@ from orderengine.errors import (
 from orderengine.execution.ports import IdempotencyKey, Signed
 from orderengine.model.canonical import tag_of
 from orderengine.model.events import Accepted, Event
-from orderengine.model.order import Priority
 from orderengine.model.wire import encode
 from orderengine.storage.postgres.batches import AGAIN, Again, Kind
 from orderengine.storage.postgres.connections import Link
+from orderengine.storage.rows import URGENCY
 
-__all__ = ["APPEND", "CREATE", "RECORD", "URGENCY", "Append", "Create", "Execution"]
+__all__ = ["APPEND", "CREATE", "RECORD", "Append", "Create", "Execution"]
 
-URGENCY = {Priority.URGENT: 0, Priority.NORMAL: 1, Priority.BULK: 2}
 
 # A sub-select with a limit is asked once for each row, by its index, whatever the planner believes
 # of the tables' sizes. The keys come first, sorted: whoever inserts the same ones waits there.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Sequence
-from typing import Any
 
-from orderengine.model.api_key import ApiKey, Role
+from orderengine.model.api_key import ApiKey
+from orderengine.storage.rows import key_of, row_of_key
 from orderengine.storage.sqlite.file import SqliteFile
 from orderengine.storage.sqlite.queries import rows
 
@@ -15,20 +15,6 @@ __all__ = ["SqliteKeys"]
 
 _COLUMNS = """k.key_id, user, role, created_at_ns, k.expires_at_ns, revoked_at_ns, order_max,
     requests_per_minute"""
-
-
-def _key(row: Sequence[Any]) -> ApiKey:
-    key_id, user, role, created, expires, revoked, order_max, per_minute = row
-    return ApiKey(
-        key_id=key_id,
-        user=user,
-        role=Role(role),
-        created_at_ns=created,
-        expires_at_ns=expires,
-        revoked_at_ns=revoked,
-        order_max=None if order_max is None else json.loads(order_max),
-        requests_per_minute=per_minute,
-    )
 
 
 class SqliteKeys:
@@ -39,18 +25,7 @@ class SqliteKeys:
 
     async def add(self, key: ApiKey, secret_sha256: str) -> bool:
         """Add a key; return False, and change nothing, if its id or its secret is there."""
-        order_max = None if key.order_max is None else json.dumps(key.order_max)
-        values = (
-            key.key_id,
-            secret_sha256,
-            key.user,
-            key.role.value,
-            key.created_at_ns,
-            key.expires_at_ns,
-            key.revoked_at_ns,
-            order_max,
-            key.requests_per_minute,
-        )
+        values = row_of_key(key, secret_sha256)
 
         def insert(db: sqlite3.Connection) -> bool:
             added = db.execute(
@@ -67,13 +42,13 @@ class SqliteKeys:
         """Return the key of a secret, dead or not; None if there is none."""
         query = f"SELECT {_COLUMNS} FROM api_keys k WHERE secret_sha256 = ?"  # noqa: S608
         for row in rows(self._file.reader, query, secret_sha256):
-            return _key(row)
+            return key_of(row)
         return None
 
     async def all(self) -> Sequence[ApiKey]:
         """Return every key, in the order of creation."""
         query = f"SELECT {_COLUMNS} FROM api_keys k ORDER BY number"  # noqa: S608
-        return [_key(row) for row in rows(self._file.reader, query)]
+        return [key_of(row) for row in rows(self._file.reader, query)]
 
     async def revoke(self, key_id: str, at_ns: int) -> bool:
         """Revoke a key; a second time changes nothing. Return False if there is no such key."""
@@ -121,6 +96,6 @@ class SqliteKeys:
                 WHERE ticket_sha256 = ? AND t.expires_at_ns > ?"""  # noqa: S608
             found = db.execute(query, (ticket_sha256, now_ns)).fetchall()
             db.execute("DELETE FROM tickets WHERE ticket_sha256 = ?", (ticket_sha256,))
-            return _key(found[0]) if found else None
+            return key_of(found[0]) if found else None
 
         return await self._file.write(take)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from orderengine.errors import UnknownOrder
 from orderengine.execution.ports import Position
@@ -19,8 +18,9 @@ from orderengine.storage.database import (
     OrderRow,
     Pause,
 )
+from orderengine.storage.rows import PRIORITY_OF, order_row
 from orderengine.storage.sqlite.file import SqliteFile
-from orderengine.storage.sqlite.queries import PRIORITY_OF, rows
+from orderengine.storage.sqlite.queries import rows
 
 __all__ = ["SqliteOperations"]
 
@@ -181,24 +181,7 @@ def _find(db: sqlite3.Connection, query: OrderQuery) -> Sequence[OrderRow]:
         where=" AND ".join(where) or "true", direction="ASC" if query.is_oldest_first else "DESC"
     )
     found = rows(db, statement, *asked.values(), *query.statuses, max(query.limit, 0))
-    return [_row(values) for values in found]
-
-
-def _row(values: Sequence[Any]) -> OrderRow:
-    order_id, user, urgency, status, seq, accepted, ended, deadline, fence, takeovers, ms = values
-    return OrderRow(
-        order_id=order_id,
-        user=user,
-        priority=PRIORITY_OF[urgency],
-        status=status,
-        seq=seq,
-        accepted_at_ns=accepted,
-        ended_at_ns=ended,
-        deadline_ns=deadline,
-        fence=fence,
-        takeovers=takeovers,
-        lease_ms=ms,
-    )
+    return [order_row(values) for values in found]
 
 
 def _free(db: sqlite3.Connection, order_id: str) -> bool:

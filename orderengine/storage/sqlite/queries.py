@@ -15,10 +15,9 @@ from orderengine.errors import KeyReused, Unavailable, UnknownOrder
 from orderengine.execution.ports import IdempotencyKey, OpenOrder, Signed, StoredEvent
 from orderengine.model.events import Event
 from orderengine.model.wire import decode_event
-from orderengine.storage.sqlite.statements import URGENCY
+from orderengine.storage.rows import PRIORITY_OF
 
 __all__ = [
-    "PRIORITY_OF",
     "claimable",
     "due",
     "execution",
@@ -34,7 +33,6 @@ __all__ = [
 ]
 
 _I64_MAX = 2**63 - 1
-PRIORITY_OF = {urgency: priority for priority, urgency in URGENCY.items()}
 
 _LOG = """
     SELECT order_id, user, e.seq, type, body FROM events e JOIN orders USING (order_id)

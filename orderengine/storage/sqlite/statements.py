@@ -16,11 +16,10 @@ from collections.abc import Mapping
 from orderengine.errors import DuplicateOrder, KeyReused, LeaseLost, SequenceConflict, UnknownOrder
 from orderengine.execution.ports import IdempotencyKey, Lease, Signed
 from orderengine.model.events import Accepted, Event
-from orderengine.model.order import Priority
+from orderengine.storage.rows import URGENCY
 
-__all__ = ["URGENCY", "append", "claim", "create", "record_execution", "release", "renew"]
+__all__ = ["append", "claim", "create", "record_execution", "release", "renew"]
 
-URGENCY = {Priority.URGENT: 0, Priority.NORMAL: 1, Priority.BULK: 2}
 
 _INSERT_ORDER = """
     INSERT INTO orders (order_id, user, priority, status, seq, accepted_at_ns, deadline_ns)
