@@ -331,6 +331,6 @@ def test_the_service_reads_a_snapshot(file: str) -> None:
     assert (settings.snapshot, settings.market.snapshot) == (file, file)
     for wrong in ("none.json", "/dev/zero", __file__):
         with pytest.raises(
-            InvalidData, match=r"^ORDERENGINE_SNAPSHOT: expected a file of orderengine"
+            InvalidData, match=r"^ORDERENGINE_SNAPSHOT: expected a readable file of"
         ):
             Settings.from_env({"ORDERENGINE_SNAPSHOT": wrong})

@@ -24,10 +24,12 @@ from orderengine.errors import (
     LeaseLost,
     NoRoute,
     OrderEngineError,
+    OrderTooLarge,
     QueueFull,
     QuoteTimeout,
     Rejected,
     SequenceConflict,
+    TooManyOpenOrders,
     Unavailable,
     UnknownOrder,
     UnknownToken,
@@ -81,6 +83,11 @@ SAMPLES: list[tuple[OrderEngineError, str]] = [
         IllegalEvent("o-1", "failed", "claimed"),
         "order o-1: status failed does not allow event claimed",
     ),
+    (
+        OrderTooLarge("SOL", 2_000, 1_000),
+        "an order may name at most 1000 base units of SOL, was 2000",
+    ),
+    (TooManyOpenOrders(5), "a user may have 5 open orders at once, and has them"),
 ]
 """One error of every class and its message."""
 
@@ -118,7 +125,7 @@ def test_the_tree_is_as_drawn() -> None:
     """The docstring draws every class under its parent, and no class besides."""
     real = {kind.__name__: kind.__mro__[1].__name__ for kind in _classes(OrderEngineError)[1:]}
     assert _drawn_tree() == real
-    assert len(real) == 21
+    assert len(real) == 23
 
 
 def test_every_class_is_public_and_has_a_sample() -> None:
