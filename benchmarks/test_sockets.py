@@ -35,7 +35,7 @@ IDLE_S = 25
 _PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 _TICKS = os.sysconf("SC_CLK_TCK")
 _SWAP = {"sell": "SOL", "buy": "USDC", "amount": "1500000000"}
-_CLIENT = Path(__file__).parents[1] / "tests" / "service" / "idle_sockets.py"
+_CLIENT = Path(__file__).parents[1] / "tests" / "service" / "sockets" / "idle_sockets.py"
 
 
 def _rss_kib(pid: int) -> int:

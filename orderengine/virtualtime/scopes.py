@@ -185,6 +185,12 @@ class CancelScope(anyio.CancelScope):
     def fire(self, kernel: Kernel) -> None:
         """Cancel the scope: its deadline has come."""
         self.timer = 0
+        self._expire(kernel)
+
+    def _expire(self, kernel: Kernel) -> None:
+        # The nearest nanosecond may lie before the deadline as it was given. anyio's fail_after
+        # looks whether that has passed, and would let the timeout pass in silence.
+        self._deadline = min(self._deadline, kernel.now_ns / NS)
         self.cancel("deadline exceeded")
 
     def _interrupt_tasks(self, kernel: Kernel) -> None:
@@ -244,14 +250,12 @@ class CancelScope(anyio.CancelScope):
     def _set_timer(self, kernel: Kernel) -> None:
         try:
             when_ns = to_ns(self._deadline)
-            # Whoever is cancelled by it must find that it has passed: anyio's fail_after looks.
-            when_ns += when_ns / NS < self._deadline
         except OverflowError:
             when_ns = kernel.now_ns
             if self._deadline > 0:
                 return  # later than any time
         if when_ns <= kernel.now_ns:
-            self.cancel("deadline exceeded")
+            self._expire(kernel)
         else:
             kernel.set_timer(self, when_ns)
 
