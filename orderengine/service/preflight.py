@@ -9,10 +9,11 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from urllib.parse import unquote, urlsplit
 
 import anyio
+from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError
 
 from orderengine.errors import InvalidData, Unavailable
@@ -66,16 +67,20 @@ async def _greet(url: str) -> None:
     except (ValueError, TypeError):
         raise InvalidData("REDIS_URL", "an address that cannot be used", expected) from None
     try:
-        with anyio.move_on_after(_REDIS_S_MAX):
-            await redis.ping()  # type: ignore[misc]  # typed for both clients
-    except AuthenticationError:
-        found = "a user or a password that the server refuses"
-        raise InvalidData("REDIS_URL", found, expected) from None
-    except REDIS_ERRORS:
-        pass  # it may come back at any time
+        # One that is away may come back at any time.
+        with suppress(*REDIS_ERRORS), anyio.move_on_after(_REDIS_S_MAX):
+            await _require_let_in(redis, expected)
     finally:
         with anyio.move_on_after(_REDIS_S_MAX, shield=True):
             await redis.aclose()
+
+
+async def _require_let_in(redis: Redis, expected: str) -> None:
+    try:
+        await redis.ping()  # type: ignore[misc]  # typed for both clients
+    except AuthenticationError:
+        found = "a user or a password that the server refuses"
+        raise InvalidData("REDIS_URL", found, expected) from None
 
 
 @asynccontextmanager

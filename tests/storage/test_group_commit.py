@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 from orderengine.errors import (
     DuplicateOrder,
     InvariantViolated,
-    OrderEngineError,
     SequenceConflict,
     Unavailable,
     UnknownOrder,
@@ -22,6 +20,7 @@ from orderengine.execution.ports import Position
 from orderengine.storage.sqlite import group_commit
 from orderengine.storage.sqlite.store import SqliteEventStore
 from tests.execution.store_contract import accepted, cancelled, claimed, submitted
+from tests.storage.crowds import at_once
 from tests.storage.files import run_in_file
 
 MS = 1_000_000
@@ -37,29 +36,13 @@ async def _stored(store: SqliteEventStore) -> int:
     return (await store.position()).number
 
 
-async def _at_once(*calls: Callable[[], Any]) -> list[Any]:
-    """Make calls at once; return what each returned or raised, in their order."""
-    found: list[Any] = [None] * len(calls)
-
-    async def one(index: int, call: Callable[[], Any]) -> None:
-        try:
-            found[index] = await call()
-        except OrderEngineError as error:
-            found[index] = type(error)
-
-    async with anyio.create_task_group() as group:
-        for index, call in enumerate(calls):
-            group.start_soon(one, index, call)
-    return found
-
-
 def test_writes_at_once_share_transactions() -> None:
     """A thousand take a handful."""
 
     async def test(store: SqliteEventStore) -> None:
         said: list[str] = []
         _writer(store).set_trace_callback(said.append)
-        await _at_once(*(lambda n=n: store.create(accepted(f"o-{n}")) for n in range(1_000)))
+        await at_once(*(lambda n=n: store.create(accepted(f"o-{n}")) for n in range(1_000)))
         _writer(store).set_trace_callback(None)
         assert await _stored(store) == 1_000
         assert said.count("COMMIT") < 10
@@ -71,7 +54,7 @@ def test_a_refused_write_leaves_its_neighbours_alone() -> None:
     """Each of a group has its own outcome, and sees what those before it wrote."""
 
     async def test(store: SqliteEventStore) -> None:
-        assert await _at_once(
+        assert await at_once(
             lambda: store.create(accepted("o-1")),
             lambda: store.create(accepted("o-1")),
             lambda: store.append(cancelled(2)),
@@ -99,7 +82,7 @@ def test_a_write_that_the_database_refuses_fails_alone() -> None:
 
     async def test(store: SqliteEventStore) -> None:
         await store.create(accepted("o-0"))
-        found = await _at_once(
+        found = await at_once(
             lambda: store.create(accepted("o-1")),
             lambda: store.file.write(second_end),
             lambda: store.create(accepted("o-2")),
@@ -157,11 +140,11 @@ def test_a_full_disk_is_unavailable_until_there_is_room() -> None:
         (pages,) = db.execute("PRAGMA page_count").fetchone()
         db.execute(f"PRAGMA max_page_count = {pages}")
         creates = [lambda n=n: store.create(accepted(f"f-{n}")) for n in range(200)]
-        found = await _at_once(lambda: store.create(accepted("o-1")), *creates)
+        found = await at_once(lambda: store.create(accepted("o-1")), *creates)
         assert found[-1] is Unavailable
         stored = await _stored(store)
         db.execute("PRAGMA max_page_count = 1000000")
-        again = await _at_once(*creates)
+        again = await at_once(*creates)
         assert again.count(DuplicateOrder) == stored - 1
         assert await _stored(store) == 201
 
@@ -172,7 +155,7 @@ def test_a_group_that_breaks_is_undone() -> None:
     """All of it is told so, nothing of it is stored, and the next group begins afresh."""
 
     async def test(store: SqliteEventStore) -> None:
-        found = await _at_once(
+        found = await at_once(
             lambda: store.create(accepted("o-1")),
             lambda: store.file.write(lambda db: db.execute("SELECT * FROM nowhere")),
             lambda: store.create(accepted("o-2")),
@@ -189,7 +172,7 @@ def test_too_many_waiting_writes_are_refused() -> None:
 
     async def test(store: SqliteEventStore) -> None:
         creates = [lambda n=n: store.create(accepted(f"o-{n}")) for n in range(20)]
-        found = await _at_once(*creates)
+        found = await at_once(*creates)
         assert found.count(Unavailable) == 20 - await _stored(store) > 0
 
     run_in_file(test, capacity=5)

@@ -14,7 +14,6 @@ from orderengine.errors import (
     DuplicateOrder,
     InvalidData,
     InvariantViolated,
-    OrderEngineError,
     SequenceConflict,
     Unavailable,
     UnknownOrder,
@@ -29,6 +28,7 @@ from orderengine.storage.postgres.lines import CONNECTIONS_MAX
 from orderengine.storage.postgres.reads import LOG, Log, ask
 from tests.execution.store_contract import accepted, cancelled, claimed, key, submitted
 from tests.servers import PostgresServer, running_postgres
+from tests.storage.crowds import at_once
 from tests.storage.databases import run_in_database
 
 SECRET = "s3cr3t-of-the-database"  # noqa: S105  (of no database)
@@ -48,22 +48,6 @@ def url(server: PostgresServer) -> Iterator[str]:
     yield server.create_database()
     server.thaw()
     server.start()
-
-
-async def _at_once(*calls: Callable[[], Awaitable[Any]]) -> list[Any]:
-    """Make calls at once; return what each returned or raised, in their order."""
-    found: list[Any] = [None] * len(calls)
-
-    async def one(index: int, call: Callable[[], Awaitable[Any]]) -> None:
-        try:
-            found[index] = await call()
-        except OrderEngineError as error:
-            found[index] = type(error)
-
-    async with anyio.create_task_group() as group:
-        for index, call in enumerate(calls):
-            group.start_soon(one, index, call)
-    return found
 
 
 def _every_call(database: Database) -> list[Callable[[], Awaitable[Any]]]:
@@ -103,15 +87,15 @@ def test_a_server_that_is_gone_is_unavailable_until_it_is_back(
 
     async def test(database: Database) -> None:
         await database.orders.create(accepted())
-        await _at_once(*_every_call(database))
+        await at_once(*_every_call(database))
         server.stop()
         for _ in range(2):
-            found = await _at_once(*_every_call(database))
+            found = await at_once(*_every_call(database))
             assert found == [Unavailable] * len(found)
         await anyio.to_thread.run_sync(server.start)
         await _until_it_answers(database.orders.position)
         for call in _every_call(database):
-            found = await _at_once(call)
+            found = await at_once(call)
             assert found[0] not in (Unavailable, InvariantViolated)
         assert list(await database.orders.events("o-1"))[:1] == [accepted()]
 
@@ -131,7 +115,7 @@ def test_a_server_that_is_silent_keeps_nobody(
         server.freeze()
         with anyio.fail_after(20):
             for _ in range(2):
-                found = await _at_once(*_every_call(database))
+                found = await at_once(*_every_call(database))
                 assert found == [Unavailable] * len(found)
         server.thaw()
         await _until_it_answers(lambda: database.orders.renew({"o-1": 1}))
@@ -154,7 +138,7 @@ def test_a_row_that_another_keeps_locked_is_waited_for_in_bounds(
         other = await connections.connect(url)
         async with other.transaction():
             await other.execute("SELECT FROM orders WHERE order_id = 'o-1' FOR UPDATE")
-            found = await _at_once(
+            found = await at_once(
                 lambda: store.append(claimed(), fence=1),
                 lambda: store.append(claimed(order_id="o-2"), fence=1),
                 lambda: store.renew({"o-2": 1}),
@@ -164,7 +148,7 @@ def test_a_row_that_another_keeps_locked_is_waited_for_in_bounds(
             await other.execute("LOCK TABLE orders")
             with anyio.fail_after(10):
                 creates = [lambda n=n: store.create(accepted(f"n-{n}")) for n in range(100)]
-                found = await _at_once(*creates)
+                found = await at_once(*creates)
             assert {Locked, Unavailable} >= set(found)
         await other.close()
         await store.append(claimed(), fence=1)
@@ -191,14 +175,14 @@ def test_a_refused_write_leaves_its_neighbours_alone(url: str) -> None:
     async def test(database: Database) -> None:
         store = database.orders
         await store.create(accepted("o-0"), key("k-0"))
-        assert await _at_once(
+        assert await at_once(
             lambda: store.create(accepted("o-1")),
             lambda: store.create(accepted("o-1")),
             lambda: store.create(accepted("o-3"), key("k-0")),
             lambda: store.create(accepted("o-0")),
             lambda: store.create(accepted("o-2")),
         ) == ["o-1", DuplicateOrder, "o-0", DuplicateOrder, "o-2"]
-        assert await _at_once(
+        assert await at_once(
             lambda: store.append(cancelled(2)),
             lambda: store.append(claimed(2)),
             lambda: store.append(claimed(2, order_id="o-9")),
@@ -220,7 +204,7 @@ def test_a_write_that_the_database_refuses_fails_alone(url: str) -> None:
             "INSERT INTO events (order_id, seq, type, body) VALUES ('o-1', 9, 'expired', '')"
         )
         await other.close()
-        found = await _at_once(
+        found = await at_once(
             lambda: store.append(cancelled(2, "o-2")), lambda: store.append(cancelled(2, "o-1"))
         )
         assert found == [None, InvariantViolated]
@@ -245,7 +229,7 @@ def test_processes_that_want_the_same_orders_wait_and_never_in_a_circle(url: str
                 made = await databases[number % 3].orders.create(accepted(order_id), key(order_id))
                 assert made == order_id
             mixed = [sorted(ids, key=lambda name: draws.u64(ids.index(name), k)) for k in range(3)]
-            for at_once in (
+            for change in (
                 lambda db, name: db.orders.claim(name, "w"),
                 lambda db, name: db.orders.renew(dict.fromkeys([name, *ids], 1)),
                 lambda db, name: db.orders.append(claimed(order_id=name), fence=1),
@@ -253,9 +237,9 @@ def test_processes_that_want_the_same_orders_wait_and_never_in_a_circle(url: str
                 lambda db, name: db.orders.create(accepted(f"{name}-{id(db)}"), key(f"new-{name}")),
                 lambda db, name: db.orders.append(cancelled(3, name)),
             ):
-                found = await _at_once(
+                found = await at_once(
                     *(
-                        partial(at_once, database, order_id)
+                        partial(change, database, order_id)
                         for database, order in zip(databases, mixed, strict=True)
                         for order_id in order
                     )
@@ -281,7 +265,7 @@ def test_too_much_that_waits_is_refused(url: str, monkeypatch: pytest.MonkeyPatc
 
     async def test(database: Database) -> None:
         creates = [lambda n=n: database.orders.create(accepted(f"o-{n}")) for n in range(20)]
-        found = await _at_once(*creates)
+        found = await at_once(*creates)
         stored = await database.orders.orders("user")
         assert found.count(Unavailable) == 20 - len(stored) == 15
 
@@ -355,7 +339,7 @@ def test_a_process_holds_few_connections(server: PostgresServer, url: str) -> No
 
     async def test(database: Database) -> None:
         await database.orders.create(accepted())
-        await _at_once(*_every_call(database) * 50)
+        await at_once(*_every_call(database) * 50)
         ((found,),) = await anyio.to_thread.run_sync(server.execute, count, url)
         assert found <= CONNECTIONS_MAX
 
@@ -440,7 +424,7 @@ def test_all_that_wait_are_told_at_once_that_there_is_no_connection() -> None:
             group.start_soon(line.serve)
             questions = [partial(ask, line, "SELECT 1") for _ in range(20)]
             logs = [partial(line.do, LOG, Log(f"o-{number}", 1)) for number in range(20)]
-            assert await _at_once(*questions, *logs) == [Unavailable] * 40
+            assert await at_once(*questions, *logs) == [Unavailable] * 40
             assert (tries, len(line)) == (1, 0)
             with pytest.raises(Unavailable, match="nobody there"):
                 await ask(line, "SELECT 1")

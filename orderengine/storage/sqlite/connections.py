@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -36,11 +38,10 @@ def open_writer(path: Path, *, synchronous: Synchronous, wait_s: float) -> sqlit
         InvalidData: not an event store, or one of a version that is not known yet.
         Unavailable: the file cannot be opened or is locked; later it may work.
     """
-    db: sqlite3.Connection | None = None
-    try:
-        # Autocommit: transactions begin and end where the code says so. Whatever thread has its
-        # turn uses the connection, one after the other.
-        db = sqlite3.connect(path, timeout=wait_s, isolation_level=None, check_same_thread=False)
+    # Autocommit: transactions begin and end where the code says so. Whatever thread has its turn
+    # uses the connection, one after the other.
+    db = _connect(path, str(path), timeout=wait_s, check_same_thread=False)
+    with _closed_if_not_ours(path, db):
         # Two processes that open a new file together: SQLite does not wait here by itself.
         (mode,) = execute_when_free(db, "PRAGMA journal_mode = WAL", wait_s).fetchone()
         if mode != "wal":
@@ -50,15 +51,6 @@ def open_writer(path: Path, *, synchronous: Synchronous, wait_s: float) -> sqlit
         db.execute("PRAGMA foreign_keys = ON")
         migrate(db, str(path))
         db.execute("PRAGMA busy_timeout = 0")  # from now on, group_commit waits
-    except sqlite3.OperationalError as error:
-        _close(db)
-        raise Unavailable(f"{path}: {error}") from error
-    except sqlite3.DatabaseError as error:
-        _close(db)
-        raise InvalidData(str(path), str(error), "an SQLite database") from error
-    except InvalidData:
-        _close(db)
-        raise
     return db
 
 
@@ -82,16 +74,8 @@ def execute_when_free(db: sqlite3.Connection, statement: str, wait_s: float) -> 
 
 def open_reader(path: Path) -> sqlite3.Connection:
     """Open a file that a writer has opened before, for reading only. Raises ``Unavailable``."""
-    try:
-        return sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro",
-            uri=True,
-            timeout=_READ_WAIT_S,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-    except sqlite3.OperationalError as error:
-        raise Unavailable(f"{path}: {error}") from error
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    return _connect(path, address, timeout=_READ_WAIT_S, check_same_thread=False)
 
 
 def open_existing(path: Path) -> sqlite3.Connection:
@@ -105,23 +89,39 @@ def open_existing(path: Path) -> sqlite3.Connection:
     """
     if not path.exists():
         raise InvalidData(str(path), "nothing", "the database of a service")
-    db: sqlite3.Connection | None = None
-    try:
-        uri = f"{path.absolute().as_uri()}?mode=rw"
-        db = sqlite3.connect(uri, uri=True, timeout=_READ_WAIT_S, isolation_level=None)
+    db = _connect(path, f"{path.absolute().as_uri()}?mode=rw", timeout=_READ_WAIT_S)
+    with _closed_if_not_ours(path, db):
         version_in(db, str(path))
-    except sqlite3.OperationalError as error:
-        _close(db)
-        raise Unavailable(f"{path}: {error}") from error
-    except sqlite3.DatabaseError as error:
-        _close(db)
-        raise InvalidData(str(path), str(error), "an SQLite database") from error
-    except InvalidData:
-        _close(db)
-        raise
     return db
 
 
-def _close(db: sqlite3.Connection | None) -> None:
-    if db is not None:
+def _connect(
+    path: Path, address: str, *, timeout: float, check_same_thread: bool = True
+) -> sqlite3.Connection:
+    """Open a file by its path or its URI, in autocommit mode. Raises ``Unavailable``."""
+    try:
+        return sqlite3.connect(
+            address,
+            uri=address.startswith("file:"),
+            timeout=timeout,
+            isolation_level=None,
+            check_same_thread=check_same_thread,
+        )
+    except sqlite3.OperationalError as error:
+        raise Unavailable(f"{path}: {error}") from error
+
+
+@contextmanager
+def _closed_if_not_ours(path: Path, db: sqlite3.Connection) -> Iterator[None]:
+    """Tell errors in our words, and leave nothing open where there is one."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
         db.close()
+        raise Unavailable(f"{path}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise InvalidData(str(path), str(error), "an SQLite database") from error
+    except InvalidData:
+        db.close()
+        raise

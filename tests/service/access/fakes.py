@@ -55,7 +55,7 @@ class FakeKeys:
 
     async def revoke(self, key_id: str, at_ns: int) -> bool:
         """Refuse: tests change ``by_hash``."""
-        raise NotImplementedError
+        raise AssertionError("no test may come to ask this")
 
     async def dead(self, key_ids: Collection[str], now_ns: int) -> frozenset[str]:
         """Return those that are dead or not known."""
@@ -65,8 +65,8 @@ class FakeKeys:
 
     async def add_ticket(self, ticket_sha256: str, key_id: str, expires_at_ns: int) -> None:
         """Refuse: tickets are tested with a real database."""
-        raise NotImplementedError
+        raise AssertionError("no test may come to ask this")
 
     async def take_ticket(self, ticket_sha256: str, now_ns: int) -> ApiKey | None:
         """Refuse: tickets are tested with a real database."""
-        raise NotImplementedError
+        raise AssertionError("no test may come to ask this")

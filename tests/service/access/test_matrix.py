@@ -64,8 +64,8 @@ class House:
         """What is asked for by others, and by nobody else."""
         self.refusals: dict[tuple[Outcome, bool, bool], Heard] = {}
         """The first of each sort: over HTTP, to sockets, to pages."""
-        with self.socket("/ws", [], f"ticket={tickets[0]}"):
-            pass  # it is spent now
+        with self.socket("/ws", [], f"ticket={tickets[0]}") as spent:
+            spent.close()
 
     def place(self, user: str, **headers: str) -> str:
         """Place an order and return its id."""

@@ -74,15 +74,15 @@ class FakeHistory:
 
     async def orders(self, *_: object, **__: object) -> Sequence[tuple[int, str]]:
         """Not asked."""
-        raise NotImplementedError
+        raise AssertionError("no test may come to ask this")
 
     async def logs(self, _: object) -> dict[str, Sequence[object]]:
         """Not asked."""
-        raise NotImplementedError
+        raise AssertionError("no test may come to ask this")
 
     async def due(self, *_: object) -> Sequence[tuple[int, str]]:
         """Not asked."""
-        raise NotImplementedError
+        raise AssertionError("no test may come to ask this")
 
 
 class Listener:
