@@ -40,7 +40,7 @@ serve: $(VENV)/.service
 	$(BIN)/orderengine serve
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal
 	ORDERENGINE_NOTEBOOK_ORDERS=500 $(BIN)/python -m pytest -q --nbmake --nbmake-timeout=300 notebooks
 
 check: $(VENV)/.dev

@@ -212,7 +212,7 @@ class _Life:
         if below(50) == 0:
             self.wait(1, 40)
             return log.add(Cancelled, self.at_ns, reference_price_x64=self.price()).events
-        log.add(Claimed, self.wait(0, 30) + below(MS), worker=f"worker-{below(8)}")
+        log.add(Claimed, self.wait(0, 31), worker=f"worker-{below(8)}")
         for attempt in range(1, 4):
             if self.attempt(attempt, final=attempt == 3):
                 break
@@ -272,7 +272,7 @@ class _Life:
         if below(80) == 0:
             return self.fail(attempt, "BUILD_FAILED", "the transaction is too large", final, 0)
         network_fee = 5_000 + below(60_000)
-        submitted(log, self.wait(1, 8) + below(MS), best, network_fee, attempt)
+        submitted(log, self.wait(1, 9), best, network_fee, attempt)
         if below(70) == 0:
             log.add(CancelRequested, self.wait(1, 20))
         self.wait(300, 2500)
