@@ -62,6 +62,11 @@ from orderengine.model.order import Order
 __all__ = ["Executor"]
 
 
+_NOTES = (Claimed, Requoting, Routed)
+"""Events that nobody acts on: what is done next, until a transaction is stored, can be done again.
+So nothing waits until they are stored, and they share a commit with that transaction."""
+
+
 class _Rest(Struct, frozen=True):
     """Begin no attempt before the halt has changed."""
 
@@ -137,6 +142,8 @@ class Executor:
                 if isinstance(event, Submitted) and signed is not None:
                     state = await self._journal.record(state, event, fence=fence, signed=signed)
                     await self._send(signed)
+                elif isinstance(event, _NOTES):
+                    state = await self._journal.note(state, event, fence=fence)
                 elif event is not None:
                     state = await self._journal.record(state, event, fence=fence)
             except (SequenceConflict, UnknownOrder) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import anyio
 
@@ -94,6 +95,16 @@ class Journal:
         after = apply(state, event)
         await self._store.append(event, fence=fence, signed=signed)
         self._publish(after, event)
+        return after
+
+    async def note(self, state: OrderState, event: Event, *, fence: int) -> OrderState:
+        """Append an event that promises nothing to anybody, and return the state after it.
+
+        It need not be stored yet, and may never be: then what is recorded next is refused, as if
+        somebody else had written first. Raises as ``record`` does.
+        """
+        after = apply(state, event)
+        await self._store.append(event, fence=fence, stored=partial(self._publish, after, event))
         return after
 
     def _publish(self, state: OrderState, event: Event) -> None:

@@ -5,7 +5,7 @@ It passes the same contract tests as the stores on SQL.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from orderengine.errors import DuplicateOrder, KeyReused, LeaseLost, SequenceConflict, UnknownOrder
 from orderengine.execution.ports import Clock, IdempotencyKey, Lease, OpenOrder, Signed
@@ -75,7 +75,12 @@ class MemoryEventStore:
         return made[1]
 
     async def append(
-        self, event: Event, *, fence: int | None = None, signed: Signed | None = None
+        self,
+        event: Event,
+        *,
+        fence: int | None = None,
+        signed: Signed | None = None,
+        stored: Callable[[], None] | None = None,
     ) -> None:
         """Append the order's next event and the transaction it announces."""
         entry = self._entry(event.order_id)
@@ -91,6 +96,8 @@ class MemoryEventStore:
             entry.signed = ()
         elif signed is not None:
             entry.signed += (signed,)
+        if stored is not None:
+            stored()
 
     async def events(self, order_id: str, from_seq: int = 1) -> Sequence[Event]:
         """Return the log from ``from_seq`` on, inclusive. Raises ``UnknownOrder``."""

@@ -10,7 +10,7 @@ cannot.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -235,11 +235,22 @@ class EventStore(Protocol):
         """
 
     async def append(
-        self, event: Event, *, fence: int | None = None, signed: Signed | None = None
+        self,
+        event: Event,
+        *,
+        fence: int | None = None,
+        signed: Signed | None = None,
+        stored: Callable[[], None] | None = None,
     ) -> None:
         """Append the order's next event, with the transaction that it announces, atomically.
 
-        ``fence`` is the writer's lease; None for a user's own write, guarded by ``seq`` alone.
+        Args:
+            event: the next one.
+            fence: the writer's lease; None for a user's own write, guarded by ``seq`` alone.
+            signed: the transaction.
+            stored: called once the event is stored. Where it is given, this may return before that:
+                for an event that promises nothing to anybody. What the writer appends next is
+                stored after it; if this one is refused, so is that, and nothing is called.
 
         Raises:
             UnknownOrder: the order was never created.

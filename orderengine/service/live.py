@@ -44,6 +44,7 @@ _GENESIS_NS = 1_767_225_600_000_000_000
 """2026-01-01T00:00:00Z, the instant of slot 0 of every live world."""
 _TICK_NS = 50_000_000
 """A world that nobody looks at is moved this often, so that nobody has to catch up for long."""
+_SIGNED_MAX = 10_000
 _FORGET_SLOTS = 64
 """Executions are dropped this many slots after the last copy of them could land."""
 
@@ -65,15 +66,24 @@ class RecordedSettlement:
         self._inner = inner
         self._record = record
         self._sent_here: set[str] = set()
+        self._signed_here: dict[str, bool] = {}
+        """Signed by this process and not sent yet: nothing can be known of them."""
 
     async def sign(self, plan: SwapPlan, until_ns: int) -> Signed | None:
         """Build and sign."""
-        return await self._inner.sign(plan, until_ns)
+        signed = await self._inner.sign(plan, until_ns)
+        if signed is not None:
+            self._signed_here[signed.signature] = True
+            if len(self._signed_here) > _SIGNED_MAX:
+                del self._signed_here[next(iter(self._signed_here))]
+        return signed
 
     async def send(self, signed: Signed, until_ns: int) -> None:
         """Send the bytes, unless they have executed before this process was there."""
-        if signed.signature in self._sent_here or not await self._known(signed):
-            self._sent_here.add(signed.signature)
+        signature = signed.signature
+        is_new = self._signed_here.pop(signature, False)
+        if is_new or signature in self._sent_here or not await self._known(signed):
+            self._sent_here.add(signature)
             await self._inner.send(signed, until_ns)
 
     async def outcome(self, signed: Signed, until_ns: int) -> Outcome | None:

@@ -320,11 +320,16 @@ class WatchedStore(MemoryEventStore):
         self.point: Point = _no_point
 
     async def append(
-        self, event: Event, *, fence: int | None = None, signed: Signed | None = None
+        self,
+        event: Event,
+        *,
+        fence: int | None = None,
+        signed: Signed | None = None,
+        stored: Callable[[], None] | None = None,
     ) -> None:
         """Append; a kill may come before it and after it."""
         await self.point()
-        await super().append(event, fence=fence, signed=signed)
+        await super().append(event, fence=fence, signed=signed, stored=stored)
         if isinstance(event, Submitted) and self._cluster is not None:
             assert signed is not None, "submitted was stored without its bytes"
             assert signed.signature == event.signature

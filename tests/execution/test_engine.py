@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import anyio
 import pytest
 from hypothesis import settings
@@ -177,13 +179,18 @@ class BusyStore(WatchedStore):
     conflicts = 0
 
     async def append(
-        self, event: Event, *, fence: int | None = None, signed: Signed | None = None
+        self,
+        event: Event,
+        *,
+        fence: int | None = None,
+        signed: Signed | None = None,
+        stored: Callable[[], None] | None = None,
     ) -> None:
         """Conflict while any are left."""
         if isinstance(event, Cancelled) and self.conflicts > 0:
             self.conflicts -= 1
             raise SequenceConflict(event.order_id, event.seq - 1, event.seq)
-        await super().append(event, fence=fence, signed=signed)
+        await super().append(event, fence=fence, signed=signed, stored=stored)
 
 
 @pytest.mark.parametrize("conflicts", [0, 1, 99, 100])

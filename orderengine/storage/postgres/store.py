@@ -6,7 +6,7 @@ disk, and what it reads after that is at least as new.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from orderengine.errors import UnknownOrder
 from orderengine.execution.ports import (
@@ -55,10 +55,19 @@ class PostgresEventStore:
         return await reads.made_by(self._lines.reader, key)
 
     async def append(
-        self, event: Event, *, fence: int | None = None, signed: Signed | None = None
+        self,
+        event: Event,
+        *,
+        fence: int | None = None,
+        signed: Signed | None = None,
+        stored: Callable[[], None] | None = None,
     ) -> None:
         """Append the order's next event and the transaction it announces."""
-        await self._lines.append.do(APPEND, Append(event, fence, signed))
+        append = Append(event, fence, signed)
+        if stored is None:
+            await self._lines.append.do(APPEND, append)
+        else:
+            self._lines.append.begin(APPEND, append, stored)
 
     async def events(self, order_id: str, from_seq: int = 1) -> Sequence[Event]:
         """Return the log from ``from_seq`` on, inclusive. Raises ``UnknownOrder``."""

@@ -74,20 +74,21 @@ FROM looked l LEFT JOIN allowed a USING (n) ORDER BY n"""
 _APPEND = """
 WITH input AS (
     SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[],
-        $6::text[], $7::boolean[], $8::bigint[]) WITH ORDINALITY
-        AS i (order_id, seq, fence, type, status, body, ends, at_ns, n)
+        $6::text[], $7::boolean[], $8::bigint[], $16::bigint[], $17::boolean[]) WITH ORDINALITY
+        AS i (order_id, seq, fence, type, status, body, ends, at_ns, place, is_last, n)
 ), standing AS MATERIALIZED (
     SELECT order_id, seq, fence, is_open FROM orders WHERE order_id = ANY ($1)
     ORDER BY order_id FOR NO KEY UPDATE
 ), looked AS MATERIALIZED (
     SELECT i.*, s.seq AS last_seq, s.fence AS newest_fence, s.is_open,
-        coalesce(s.is_open AND i.seq = s.seq + 1
+        coalesce(s.is_open AND i.seq = s.seq + i.place
             AND (i.fence IS NULL OR i.fence = s.fence AND i.fence > 0), false) AS is_next
     FROM input i LEFT JOIN standing s USING (order_id)
 ), advanced AS (
     UPDATE orders o SET seq = l.seq, status = l.status, is_open = NOT l.ends,
         ended_at_ns = CASE WHEN l.ends THEN l.at_ns END
-    FROM looked l WHERE o.order_id = l.order_id AND l.is_next AND o.order_id = ANY ($1)
+    FROM looked l
+    WHERE o.order_id = l.order_id AND l.is_next AND l.is_last AND o.order_id = ANY ($1)
 ), logged AS (
     INSERT INTO events (order_id, seq, type, body)
     SELECT order_id, seq, type, body FROM looked WHERE is_next ORDER BY n
@@ -96,10 +97,11 @@ WITH input AS (
         (order_id, signature, attempt, payload, last_valid_height, network_fee)
     SELECT s.* FROM unnest($9::text[], $10::text[], $11::bigint[], $12::bytea[], $13::bigint[],
         $14::bigint[]) AS s (order_id, signature, attempt, payload, height, fee)
-    JOIN looked l USING (order_id) WHERE l.is_next AND NOT l.ends
+    JOIN looked l USING (order_id) WHERE l.is_next AND l.is_last AND NOT l.ends
 ), forgotten AS (
     DELETE FROM signed_transactions t USING looked l
-    WHERE t.order_id = ANY ($15::text[]) AND t.order_id = l.order_id AND l.is_next AND l.ends
+    WHERE t.order_id = ANY ($15::text[]) AND t.order_id = l.order_id AND l.is_next AND l.is_last
+        AND l.ends
 )
 SELECT last_seq, newest_fence, is_open, is_next FROM looked ORDER BY n"""
 
@@ -156,6 +158,19 @@ class Append(NamedTuple):
     def touches(self) -> tuple[Hashable, ...]:
         """Return the order."""
         return (self.event.order_id,)
+
+    def follows(self, earlier: Append) -> bool:
+        """Return whether this goes on where an earlier one of the same writer ends.
+
+        A transaction is stored with the last event of such a run, so none may come before.
+        """
+        return (
+            self.fence is not None
+            and self.fence == earlier.fence
+            and self.event.seq == earlier.event.seq + 1
+            and earlier.signed is None
+            and not earlier.event.status.is_terminal
+        )
 
     def row(self) -> tuple[Any, ...]:
         """Return the values of the statement's input."""
@@ -217,8 +232,23 @@ async def _append(link: Link, batch: Sequence[Append]) -> Sequence[OrderEngineEr
         for s in signed
     ]
     ended = [append.event.order_id for append in batch if append.event.status.is_terminal]
-    found = await link.fetch(_APPEND, *columns, *_columns(transactions, 6), ended)
+    places, last = _runs(batch)
+    found = await link.fetch(_APPEND, *columns, *_columns(transactions, 6), ended, places, last)
     return [_appended(append, *row) for append, row in zip(batch, found, strict=True)]
+
+
+def _runs(batch: Sequence[Append]) -> tuple[list[int], list[bool]]:
+    """Return each event's place among those of its order, from 1, and whether it is the last."""
+    places, last, counts = list[int](), [False] * len(batch), dict[str, int]()
+    newest = dict[str, int]()
+    for index, append in enumerate(batch):
+        order_id = append.event.order_id
+        counts[order_id] = place = counts.get(order_id, 0) + 1
+        places.append(place)
+        newest[order_id] = index
+    for index in newest.values():
+        last[index] = True
+    return places, last
 
 
 def _appended(
@@ -242,5 +272,7 @@ async def _record(link: Link, batch: Sequence[Execution]) -> Sequence[bytes | Ag
 
 
 CREATE = Kind[Create, str](_create, Create.touches)
-APPEND = Kind[Append, None](_append, Append.touches)
+APPEND = Kind[Append, None](
+    _append, Append.touches, follows=lambda earlier, append: append.follows(earlier)
+)
 RECORD = Kind[Execution, bytes](_record, Execution.touches)

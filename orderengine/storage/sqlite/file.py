@@ -116,6 +116,12 @@ class SqliteFile:
             raise Unavailable("the event store is not open")
         return await self._writer.run(operation, first=first)
 
+    def begin(self, operation: Operation[T], on_done: Callable[[], None]) -> None:
+        """Have an operation run in the next group without waiting; see ``GroupCommit.begin``."""
+        if self._writer is None:
+            raise Unavailable("the event store is not open")
+        self._writer.begin(operation, on_done)
+
     async def scan(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query in a thread, one at a time."""
         db = self._open_connections.scanner

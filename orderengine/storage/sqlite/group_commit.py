@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from time import monotonic
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -43,14 +44,17 @@ _PATIENCE_S = 10.0
 class _Pending(Generic[T]):
     """Hold one operation, then what became of it."""
 
-    __slots__ = ("_error", "_operation", "_result", "done", "until")
+    __slots__ = ("_error", "_on_done", "_operation", "_result", "_waiter", "until")
 
-    def __init__(self, operation: Operation[T], until: float) -> None:
+    def __init__(
+        self, operation: Operation[T], until: float, on_done: Callable[[], None] | None
+    ) -> None:
         self._operation = operation
         self._result: tuple[T] | None = None
         self._error: Exception | None = None
         self.until = until
-        self.done = anyio.Event()
+        self._on_done = on_done
+        self._waiter = anyio.Event() if on_done is None else None
 
     def attempt(self, db: sqlite3.Connection) -> None:
         """Run the operation; being refused is a result."""
@@ -64,8 +68,17 @@ class _Pending(Generic[T]):
         """Make this the outcome, whatever it was before."""
         self._result, self._error = None, error
 
-    def outcome(self) -> T:
-        """Return or raise what became of the operation."""
+    def end(self) -> None:
+        """Wake who waits, or tell who does not that it was done."""
+        if self._waiter is not None:
+            self._waiter.set()
+        elif self._on_done is not None and self._result is not None:
+            self._on_done()
+
+    async def outcome(self) -> T:
+        """Wait until it was done; return or raise what became of it."""
+        if self._waiter is not None:
+            await self._waiter.wait()
         if self._error is not None:
             raise self._error
         if self._result is None:
@@ -107,18 +120,34 @@ class GroupCommit:
                 failed during the commit itself, it may have been stored all the same: look.
             InvariantViolated: the database refused what no operation of ours should ask.
         """
+        return await self._add(operation, first=first).outcome()
+
+    def begin(self, operation: Operation[T], on_done: Callable[[], None]) -> None:
+        """Have an operation run without waiting; ``on_done`` is called once it is committed.
+
+        Nobody is told if it is refused: that is for what is done later and rests on it to find out.
+        Raises ``Unavailable`` where too much waits.
+        """
+        self._add(operation, on_done)
+
+    def _add(
+        self,
+        operation: Operation[T],
+        on_done: Callable[[], None] | None = None,
+        *,
+        first: bool = False,
+    ) -> _Pending[T]:
         if self._is_closed:
             raise Unavailable("the event store is closed")
         if len(self._pending) >= self._capacity:
             raise Unavailable(f"{self._capacity} writes wait for the database already")
-        pending = _Pending(operation, anyio.current_time() + _PATIENCE_S)
+        pending = _Pending(operation, monotonic() + _PATIENCE_S, on_done)
         if first:
             self._pending.appendleft(pending)
         else:
             self._pending.append(pending)
         self._work.set()
-        await pending.done.wait()
-        return pending.outcome()
+        return pending
 
     def close(self) -> None:
         """Take no more operations, and let ``serve`` return once those that wait are done."""
@@ -139,10 +168,10 @@ class GroupCommit:
                 self._is_closed = True
                 for pending in self._pending:
                     pending.fail(Unavailable("the event store stopped"))
-                    pending.done.set()
+                    pending.end()
 
     async def _commit_next(self) -> None:
-        now, group = anyio.current_time(), list[_Pending[Any]]()
+        now, group = monotonic(), list[_Pending[Any]]()
         taken = [self._pending.popleft() for _ in range(min(GROUP_MAX, len(self._pending)))]
         for pending in taken:
             if pending.until < now:
@@ -155,7 +184,7 @@ class GroupCommit:
                 await to_thread.run_sync(commit, limiter=self._one_thread)
         finally:
             for pending in taken:
-                pending.done.set()
+                pending.end()
 
 
 def _commit(db: sqlite3.Connection, group: list[_Pending[Any]], wait_s: float) -> None:

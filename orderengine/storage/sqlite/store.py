@@ -6,7 +6,7 @@ what it reads after that is at least as new.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from os import PathLike
 from types import TracebackType
@@ -88,13 +88,20 @@ class SqliteEventStore:
         return queries.made_by(self.file.reader, key)
 
     async def append(
-        self, event: Event, *, fence: int | None = None, signed: Signed | None = None
+        self,
+        event: Event,
+        *,
+        fence: int | None = None,
+        signed: Signed | None = None,
+        stored: Callable[[], None] | None = None,
     ) -> None:
         """Append the order's next event and the transaction it announces."""
         body = encode(event).decode()
-        await self.file.write(
-            partial(statements.append, event=event, body=body, fence=fence, signed=signed)
-        )
+        append = partial(statements.append, event=event, body=body, fence=fence, signed=signed)
+        if stored is None:
+            await self.file.write(append)
+        else:
+            self.file.begin(append, stored)
 
     async def events(self, order_id: str, from_seq: int = 1) -> Sequence[Event]:
         """Return the log from ``from_seq`` on, inclusive. Raises ``UnknownOrder``."""
