@@ -56,8 +56,9 @@ from orderengine.model.events import (
     Routed,
     Submitted,
 )
-from orderengine.model.lifecycle import OrderState
+from orderengine.model.lifecycle import OrderState, fold
 from orderengine.model.order import Order
+from orderengine.model.wire import decode_event
 
 __all__ = ["Executor"]
 
@@ -99,15 +100,26 @@ class Executor:
         self._policy = policy
 
     async def execute(  # noqa: PLR0912  (a branch a step)
-        self, order_id: str, worker: str, fence: int
+        self, order_id: str, worker: str, fence: int, log: Sequence[str] = ()
     ) -> OrderState:
         """Carry the order to its end and return its last state.
+
+        Args:
+            order_id: the order.
+            worker: who carries it.
+            fence: of the worker's lease.
+            log: the order's events as they were when it was claimed, as the lease holds them;
+                empty if it does not.
 
         Raises:
             LeaseLost: another worker holds the order now; it goes on there.
         """
-        state = await self._journal.load(order_id)
+        if log:
+            state = fold([decode_event(body) for body in log])
+        else:
+            state = await self._journal.load(order_id)
         signed: Signed | None = None
+        noted: object = None
         while not state.status.is_terminal:
             step: Step | _Rest
             step = next_step(state, self._clock.now_ns(), self._policy.route_age_ns_max)
@@ -136,18 +148,23 @@ class Executor:
                         await self._clock.sleep_until(step.until_ns)
                     case _Rest():
                         await step.halt.wait()
-                        state = await self._journal.load(order_id)  # it may have ended meanwhile
+                        # It may have ended meanwhile.
+                        state, noted = await self._journal.load(order_id), None
                     case _:
                         event = self._noted(state, step, worker)
                 if isinstance(event, Submitted) and signed is not None:
-                    state = await self._journal.record(state, event, fence=fence, signed=signed)
+                    state = await self._journal.record(
+                        state, event, fence=fence, signed=signed, after=noted
+                    )
+                    noted = None
                     await self._send(signed)
                 elif isinstance(event, _NOTES):
-                    state = await self._journal.note(state, event, fence=fence)
+                    state, noted = await self._journal.note(state, event, fence=fence, after=noted)
                 elif event is not None:
-                    state = await self._journal.record(state, event, fence=fence)
+                    state = await self._journal.record(state, event, fence=fence, after=noted)
+                    noted = None
             except (SequenceConflict, UnknownOrder) as error:
-                state = await self._reread(state, error)
+                state, noted = await self._reread(state, error), None
         return state
 
     async def give_up(self, order_id: str, fence: int) -> OrderState:

@@ -56,6 +56,7 @@ class Inquiry:
         halt: TradingHalt | None = None,
     ) -> None:
         self._venues = tuple(venues)
+        self._is_immediate = all(venue.is_immediate for venue in venues)
         self._clock = clock
         self._policy = policy
         self._halt = halt
@@ -77,6 +78,10 @@ class Inquiry:
         self, order: Order, attempt: int, now_ns: int, budget_ns: int
     ) -> Sequence[Answer]:
         heard: list[Sequence[Answer]] = [()] * len(self._venues)
+        if self._is_immediate:  # tasks would cost more than the answers
+            for index, venue in enumerate(self._venues):
+                heard[index] = await self._ask(venue, order, attempt, now_ns, budget_ns)
+            return [answer for answers in heard for answer in answers]
 
         async def ask(index: int, venue: Venue) -> None:
             heard[index] = await self._ask(venue, order, attempt, now_ns, budget_ns)

@@ -84,28 +84,34 @@ class Journal:
         *,
         fence: int | None = None,
         signed: Signed | None = None,
+        after: object = None,
     ) -> OrderState:
         """Append the order's next event and return the state after it.
+
+        ``after`` is what ``note`` returned for the event before.
 
         Raises:
             IllegalEvent: the lifecycle does not allow it; nothing is written.
             SequenceConflict: somebody else wrote first; load and decide anew.
             LeaseLost: another worker holds the order.
         """
-        after = apply(state, event)
-        await self._store.append(event, fence=fence, signed=signed)
-        self._publish(after, event)
-        return after
+        then = apply(state, event)
+        await self._store.append(event, fence=fence, signed=signed, after=after)
+        self._publish(then, event)
+        return then
 
-    async def note(self, state: OrderState, event: Event, *, fence: int) -> OrderState:
-        """Append an event that promises nothing to anybody, and return the state after it.
+    async def note(
+        self, state: OrderState, event: Event, *, fence: int, after: object = None
+    ) -> tuple[OrderState, object]:
+        """Append an event that promises nothing to anybody.
 
-        It need not be stored yet, and may never be: then what is recorded next is refused, as if
-        somebody else had written first. Raises as ``record`` does.
+        Returns the state after it, and what the next event is to be recorded after. It need not be
+        stored yet, and may never be: then what is recorded after it is refused. Raises as
+        ``record`` does.
         """
-        after = apply(state, event)
-        await self._store.append(event, fence=fence, stored=partial(self._publish, after, event))
-        return after
+        then = apply(state, event)
+        stored = partial(self._publish, then, event)
+        return then, await self._store.note(event, fence=fence, stored=stored, after=after)
 
     def _publish(self, state: OrderState, event: Event) -> None:
         if self._trace is not None:

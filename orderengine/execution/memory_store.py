@@ -80,9 +80,10 @@ class MemoryEventStore:
         *,
         fence: int | None = None,
         signed: Signed | None = None,
-        stored: Callable[[], None] | None = None,
+        after: object = None,
     ) -> None:
         """Append the order's next event and the transaction it announces."""
+        del after  # had that one been refused, its writer would have been told at once
         entry = self._entry(event.order_id)
         log = entry.log
         if log[-1].status.is_terminal:  # then no lease is left to compare the fence with
@@ -96,8 +97,14 @@ class MemoryEventStore:
             entry.signed = ()
         elif signed is not None:
             entry.signed += (signed,)
-        if stored is not None:
-            stored()
+
+    async def note(
+        self, event: Event, *, fence: int, stored: Callable[[], None], after: object = None
+    ) -> object:
+        """Append the order's next event."""
+        await self.append(event, fence=fence, after=after)
+        stored()
+        return None
 
     async def events(self, order_id: str, from_seq: int = 1) -> Sequence[Event]:
         """Return the log from ``from_seq`` on, inclusive. Raises ``UnknownOrder``."""

@@ -130,6 +130,10 @@ class Venue(Protocol):
     def name(self) -> str:
         """The program's name."""
 
+    @property
+    def is_immediate(self) -> bool:
+        """Whether it answers from what it holds: such venues are asked in turn, without tasks."""
+
     async def quote(
         self, order: Order, attempt: int, until_ns: int
     ) -> Sequence[Quote | Declined] | None:
@@ -191,6 +195,9 @@ class Lease(Struct, frozen=True, gc=False):
     """Every write of the holder carries it; a newer lease has a greater one."""
     takeovers: int
     """How often a lease of this order has run out under its holder, who then had died or hung."""
+    log: Sequence[str] = ()
+    """The order's events when it was claimed, as they are stored, where the store tells them with
+    the lease: to ask for them would take as long as the claim."""
 
 
 class Position(Struct, frozen=True, gc=False):
@@ -240,7 +247,7 @@ class EventStore(Protocol):
         *,
         fence: int | None = None,
         signed: Signed | None = None,
-        stored: Callable[[], None] | None = None,
+        after: object = None,
     ) -> None:
         """Append the order's next event, with the transaction that it announces, atomically.
 
@@ -248,15 +255,31 @@ class EventStore(Protocol):
             event: the next one.
             fence: the writer's lease; None for a user's own write, guarded by ``seq`` alone.
             signed: the transaction.
-            stored: called once the event is stored. Where it is given, this may return before that:
-                for an event that promises nothing to anybody. What the writer appends next is
-                stored after it; if this one is refused, so is that, and nothing is called.
+            after: what ``note`` returned for the event before, if nothing was appended since: if
+                that one was refused, so is this.
 
         Raises:
             UnknownOrder: the order was never created.
             SequenceConflict: ``event.seq`` is not one more than the last one stored, or the order
                 has ended.
             LeaseLost: a newer lease exists, or the fence was never given.
+        """
+
+    async def note(
+        self, event: Event, *, fence: int, stored: Callable[[], None], after: object = None
+    ) -> object:
+        """Append the order's next event, one that promises nothing, perhaps without waiting.
+
+        What is appended next with ``after`` is stored after it, or is refused because this was.
+
+        Args:
+            event: the next one.
+            fence: the writer's lease.
+            stored: called once the event is stored.
+            after: as for ``append``.
+
+        Returns what the next event of the same writer is to be appended after. Raises as ``append``
+        does, where the error is known at once.
         """
 
     async def events(self, order_id: str, from_seq: int = 1) -> Sequence[Event]:

@@ -34,6 +34,11 @@ class PunctualVenue:
         """The program's name."""
         return self._venue.name
 
+    @property
+    def is_immediate(self) -> bool:
+        """Whether it answers without waiting."""
+        return self._venue.is_immediate
+
     async def quote(
         self, order: Order, attempt: int, until_ns: int
     ) -> Sequence[Quote | Declined] | None:

@@ -129,7 +129,7 @@ class Workers:
                         if self._renew_s is not None:
                             self._leases[worker] = (order_id, fence)
                         if not (self._is_hopeless(lease) and await self._gave_up(order_id, fence)):
-                            await self._executor.execute(order_id, worker, fence)
+                            await self._executor.execute(order_id, worker, fence, lease.log)
                         self.ended += 1
                         fence = None  # the lease of an order that has ended is over
             except Unavailable:

@@ -41,6 +41,11 @@ class LatencyConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     column: str = ""
     """Of ``empirical``: the column of milliseconds."""
 
+    @property
+    def is_none(self) -> bool:
+        """Whether nothing ever takes any time."""
+        return self.model == "constant" and duration_ns("median", self.median) == 0
+
     def __post_init__(self) -> None:
         duration_ns("median", self.median)
         check("sigma", self.sigma, 0 <= self.sigma <= 5, "from 0 to 5")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-
-import anyio
 
 __all__ = ["WallClock"]
 
@@ -25,4 +24,5 @@ class WallClock:
 
     async def sleep_until(self, at_ns: int) -> None:
         """Wait until a date; if it has come, only let others run."""
-        await anyio.sleep(max(at_ns - self.now_ns(), 0) / 1e9)
+        # An order does this some ten times, and asyncio's own costs a fraction of anyio's.
+        await asyncio.sleep(max(at_ns - self.now_ns(), 0) / 1e9)

@@ -52,6 +52,7 @@ class SimulatedVenue:
         latency: from asking to reading, by order key and attempt.
         network_fees: what a swap here costs, in lamports.
         only: the one pool that quotes an order, by order key; None for all.
+        is_immediate: whether the latency is always 0.
     """
 
     def __init__(  # noqa: PLR0913  (wired once, by name)
@@ -64,6 +65,7 @@ class SimulatedVenue:
         latency: LatencyModel,
         network_fees: Mapping[Priority, int],
         only: Callable[[int], str] | None = None,
+        is_immediate: bool = False,
     ) -> None:
         self._name = name
         self._pools = dict.fromkeys(pools)
@@ -72,11 +74,17 @@ class SimulatedVenue:
         self._latency = latency
         self._network_fees = network_fees
         self._only = only
+        self._is_immediate = is_immediate
 
     @property
     def name(self) -> str:
         """The program's name."""
         return self._name
+
+    @property
+    def is_immediate(self) -> bool:
+        """Whether no answer takes any time."""
+        return self._is_immediate
 
     async def quote(
         self, order: Order, attempt: int, until_ns: int
@@ -196,6 +204,7 @@ def simulated_venues(
                 priority: fees.network_fee(priority, COMPUTE_UNITS[venue]) for priority in Priority
             },
             only=only,
+            is_immediate=market.quote_latency.is_none,
         )
         for venue in dict.fromkeys(pool.venue for pool in pools)
     ]

@@ -114,6 +114,11 @@ class ScriptedVenue:
         """The venue."""
         return self._name
 
+    @property
+    def is_immediate(self) -> bool:
+        """Whether it answers without waiting: each may be told to wait."""
+        return False
+
     async def quote(self, order: Order, attempt: int, until_ns: int) -> Sequence[Quote | Declined]:
         """Answer as the script says, however late."""
         del order, until_ns
@@ -325,11 +330,11 @@ class WatchedStore(MemoryEventStore):
         *,
         fence: int | None = None,
         signed: Signed | None = None,
-        stored: Callable[[], None] | None = None,
+        after: object = None,
     ) -> None:
         """Append; a kill may come before it and after it."""
         await self.point()
-        await super().append(event, fence=fence, signed=signed, stored=stored)
+        await super().append(event, fence=fence, signed=signed, after=after)
         if isinstance(event, Submitted) and self._cluster is not None:
             assert signed is not None, "submitted was stored without its bytes"
             assert signed.signature == event.signature

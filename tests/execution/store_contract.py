@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
+from msgspec.structs import replace
 
 from orderengine.errors import DuplicateOrder, KeyReused, LeaseLost, SequenceConflict, UnknownOrder
 from orderengine.execution.ports import EventStore, IdempotencyKey, Lease, Signed
@@ -29,6 +32,7 @@ from orderengine.model.events import (
     Submitted,
 )
 from orderengine.model.order import Leg, Order, Priority, Route
+from orderengine.model.wire import decode_event
 
 StoreTest = Callable[[EventStore], Awaitable[None]]
 
@@ -163,6 +167,15 @@ async def _claim(store: EventStore, worker: str = "w", order_id: str = "o-1") ->
 
 async def _log(store: EventStore, order_id: str = "o-1") -> list[Event]:
     return list(await store.events(order_id))
+
+
+def _nothing() -> None:
+    return
+
+
+def bare(lease: Lease | None) -> Lease | None:
+    """Return the lease without the log that some stores tell with it."""
+    return None if lease is None else Lease(lease.fence, lease.takeovers)
 
 
 async def _claimable(store: EventStore, limit: int = 100) -> list[str]:
@@ -344,15 +357,15 @@ class EventStoreContract(ABC):
 
         async def test(store: EventStore) -> None:
             await store.create(accepted())
-            assert await store.claim("o-1", "a") == Lease(1, 0)
+            assert bare(await store.claim("o-1", "a")) == Lease(1, 0)
             await store.release("o-1", 1)
-            assert await store.claim("o-1", "b") == Lease(2, 0)
+            assert bare(await store.claim("o-1", "b")) == Lease(2, 0)
             await self.lapse()
-            assert await store.claim("o-1", "c") == Lease(3, 1)
+            assert bare(await store.claim("o-1", "c")) == Lease(3, 1)
             await store.release("o-1", 3)
-            assert await store.claim("o-1", "d") == Lease(4, 1)
+            assert bare(await store.claim("o-1", "d")) == Lease(4, 1)
             await self.lapse()
-            assert await store.claim("o-1", "e") == Lease(5, 2)
+            assert bare(await store.claim("o-1", "e")) == Lease(5, 2)
 
         self.run(test)
 
@@ -505,6 +518,113 @@ class EventStoreContract(ABC):
 
         self.run(test)
 
+    def test_a_lease_tells_the_log_as_it_is_stored(self) -> None:
+        """Where it tells it at all; the holder then need not ask."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            fence = await _claim(store, "a")
+            await store.append(claimed(), fence=fence)
+            await self.lapse()
+            lease = await store.claim("o-1", "b")
+            assert lease is not None
+            if lease.log:
+                assert [decode_event(body) for body in lease.log] == [accepted(), claimed()]
+
+        self.run(test)
+
+    def test_what_is_not_waited_for_is_stored_in_turn(self) -> None:
+        """What comes after it is stored after it, and each is told of once, in turn."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            fence = await _claim(store)
+            told: list[int] = []
+            first = await store.note(claimed(), fence=fence, stored=lambda: told.append(2))
+            second = await store.note(
+                routed(3), fence=fence, stored=lambda: told.append(3), after=first
+            )
+            event, signed = submitted(4)
+            await store.append(event, fence=fence, signed=signed, after=second)
+            assert told == [2, 3]
+            assert await _log(store) == [accepted(), claimed(), routed(3), event]
+            assert await store.signed("o-1", "sig-1") == signed
+
+        self.run(test)
+
+    @pytest.mark.parametrize("pause_s", [0.0, 0.02], ids=["at once", "later"])
+    def test_what_rests_on_a_refused_event_is_refused(self, pause_s: float) -> None:
+        """A user was first: nothing of what the worker wrote without waiting is stored."""
+
+        async def test(store: EventStore) -> None:
+            await store.create(accepted())
+            fence = await _claim(store)
+            await store.append(CancelRequested(order_id="o-1", seq=2, at_ns=2), fence=None)
+            told: list[int] = []
+            event, signed = submitted(4)
+
+            async def write() -> None:
+                first = await store.note(claimed(), fence=fence, stored=lambda: told.append(2))
+                # Its number is the next one, and still it must not be stored.
+                second = await store.note(
+                    routed(3), fence=fence, stored=lambda: told.append(3), after=first
+                )
+                await anyio.sleep(pause_s)
+                await store.append(event, fence=fence, signed=signed, after=second)
+
+            with pytest.raises(SequenceConflict):
+                await write()
+            assert told == []
+            assert len(await _log(store)) == 2
+
+        self.run(test)
+
+    def test_a_run_of_events_and_a_user_who_cancels(self) -> None:
+        """Whichever is first, the log has one event of each number, and no bytes without theirs."""
+
+        async def test(store: EventStore) -> None:
+            ids = [f"o-{number}" for number in range(40)]
+            won: list[str] = []
+
+            async def work(order_id: str, fence: int) -> None:
+                event, signed = submitted(4)
+                ours = replace(event, order_id=order_id)
+                with suppress(SequenceConflict):
+                    first = claimed(order_id=order_id)
+                    after = await store.note(first, fence=fence, stored=_nothing)
+                    await anyio.lowlevel.checkpoint()
+                    second = replace(routed(3), order_id=order_id)
+                    after = await store.note(second, fence=fence, stored=_nothing, after=after)
+                    signed = replace(signed, order_id=order_id)
+                    await store.append(ours, fence=fence, signed=signed, after=after)
+                    won.append(order_id)
+
+            async def cancel(order_id: str) -> None:
+                with suppress(SequenceConflict):
+                    await store.append(cancelled(2, order_id))
+
+            fences = {}
+            for order_id in ids:
+                await store.create(accepted(order_id))
+                fences[order_id] = await _claim(store, order_id=order_id)
+            async with anyio.create_task_group() as group:
+                for number, order_id in enumerate(ids):
+                    if number % 2:
+                        group.start_soon(cancel, order_id)
+                    group.start_soon(work, order_id, fences[order_id])
+                    if not number % 2:
+                        group.start_soon(cancel, order_id)
+            for order_id in ids:
+                log = await _log(store, order_id)
+                assert [event.seq for event in log] == list(range(1, len(log) + 1))
+                assert len(log) == (4 if order_id in won else 2), log
+                if order_id not in won:
+                    assert isinstance(log[-1], Cancelled)
+                    with pytest.raises(UnknownOrder):
+                        await store.signed(order_id, "sig-1")
+
+        self.run(test)
+
     def test_of_many_claims_at_once_one_wins(self) -> None:
         """A claim is atomic."""
 
@@ -518,7 +638,7 @@ class EventStoreContract(ABC):
             async with anyio.create_task_group() as group:
                 for number in range(10):
                     group.start_soon(claim, f"w-{number}")
-            assert [lease for lease in leases if lease is not None] == [Lease(1, 0)]
+            assert [bare(lease) for lease in leases if lease is not None] == [Lease(1, 0)]
 
         self.run(test)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import anyio
 import pytest
 from hypothesis import settings
@@ -184,13 +182,13 @@ class BusyStore(WatchedStore):
         *,
         fence: int | None = None,
         signed: Signed | None = None,
-        stored: Callable[[], None] | None = None,
+        after: object = None,
     ) -> None:
         """Conflict while any are left."""
         if isinstance(event, Cancelled) and self.conflicts > 0:
             self.conflicts -= 1
             raise SequenceConflict(event.order_id, event.seq - 1, event.seq)
-        await super().append(event, fence=fence, signed=signed, stored=stored)
+        await super().append(event, fence=fence, signed=signed, after=after)
 
 
 @pytest.mark.parametrize("conflicts", [0, 1, 99, 100])

@@ -16,7 +16,7 @@ from orderengine.model.events import Event
 from orderengine.model.lifecycle import fold
 from orderengine.model.order import Priority
 from orderengine.storage.database import Database, Lane, Pause
-from tests.execution.store_contract import accepted, cancelled, claimed, key, submitted
+from tests.execution.store_contract import accepted, bare, cancelled, claimed, key, submitted
 from tests.storage.databases import DatabaseTest, in_every_database
 from tests.strategies import logs
 
@@ -154,11 +154,11 @@ class OperationsContract(ABC):
             await store.create(accepted())
             await store.claim("o-1", "a")
             await self.lapse()
-            assert await store.claim("o-1", "b") == Lease(2, 1)
+            assert bare(await store.claim("o-1", "b")) == Lease(2, 1)
             assert await operations.free("o-1")
             with pytest.raises(LeaseLost):
                 await store.append(claimed(), fence=2)
-            assert await store.claim("o-1", "c") == Lease(4, 0)
+            assert bare(await store.claim("o-1", "c")) == Lease(4, 0)
             assert (await operations.counts()).takeovers == 1
             await store.append(cancelled(2), fence=4)
             assert not await operations.free("o-1")

@@ -1,7 +1,8 @@
 """Wake workers in other processes through Redis: SAQ jobs that carry batches of order ids.
 
 Theory of operation. SAQ costs about 2 ms of CPU a job, so a job carries many ids; those that come
-while a job is being enqueued go into the next one, so batches form by themselves under load. SAQ
+while a job is being enqueued go into the next one, and a pause after one that carried several lets
+more gather: who comes alone never waits. SAQ
 has no priorities on Redis, so each lane is a queue of its own. A job is a wake-up and nothing more:
 its ids may come twice, late or never, for the store decides who works on an order, and the
 ``Reconciler`` finds what nobody was woken for. So an id is dropped rather than waited with, and
@@ -20,6 +21,10 @@ from orderengine.model.order import Priority
 from orderengine.service.redis_link import RedisLink
 
 __all__ = ["JOB", "JOB_TIMEOUT_S", "RedisQueue", "lane_name"]
+
+_CROWD = 4
+"""A job that carried so many ids is followed by a pause, in which more gather for the next."""
+_GATHER_S = 0.005
 
 JOB = "wake"
 """The function that a job names."""
@@ -94,15 +99,20 @@ class RedisQueue:
                     await self._gathered.wait()
                     with self._link.noticing():
                         while any(self._batches.values()):
-                            await self._enqueue_each_lane()
+                            if await self._enqueue_each_lane() >= _CROWD:
+                                await anyio.sleep(_GATHER_S)
                         self._gathered = anyio.Event()
                     if not self.is_available:
                         self._drop_all()
         finally:
             await self._link.close()
 
-    async def _enqueue_each_lane(self) -> None:
-        """Enqueue one job a lane, so that no lane waits for more than one job of each other."""
+    async def _enqueue_each_lane(self) -> int:
+        """Enqueue one job a lane, so that no lane waits for more than one job of each other.
+
+        Returns how many ids they carry.
+        """
+        count = 0
         for lane, batch in self._batches.items():
             if batch:
                 ids = [batch.popleft() for _ in range(min(len(batch), self._batch_max))]
@@ -114,6 +124,8 @@ class RedisQueue:
                     retries=1,  # the reconciler wakes again, long before SAQ would
                     ttl=-1,  # leave nothing behind once it is done
                 )
+                count += len(ids)
+        return count
 
     def _drop_all(self) -> None:
         for batch in self._batches.values():

@@ -13,6 +13,7 @@ from litestar.datastructures import State
 
 from orderengine.service.access.gate import Gate
 from orderengine.service.settings import Settings
+from orderengine.service.web.execute import QuickExecute
 from orderengine.service.web.guard import HttpGuard
 from orderengine.service.web.headers import AnswerHeaders
 
@@ -42,7 +43,8 @@ class Front:
 
     def open(self, gate: Gate) -> None:
         """Let requests come to a gate; before that there are none."""
-        self._guard = HttpGuard(self.app, gate, self._headers)
+        app = QuickExecute(self.app, lambda: self.state.admission)
+        self._guard = HttpGuard(app, gate, self._headers)
 
     async def __call__(
         self,

@@ -12,9 +12,10 @@ from litestar.openapi.spec import Example
 from litestar.params import Body, HeaderParameter, PathParameter, QueryParameter
 
 from orderengine.errors import UnknownOrder
-from orderengine.execution.ports import IdempotencyKey, StoredEvent
+from orderengine.execution.ports import StoredEvent
 from orderengine.model.lifecycle import OrderState, fold
 from orderengine.model.wire import decode_event
+from orderengine.service.web.execute import order_of
 from orderengine.service.web.requests import (
     AnyRequest,
     admission_of,
@@ -26,9 +27,9 @@ from orderengine.service.web.requests import (
 from orderengine.service.web.views import (
     ExecuteRequest,
     QuoteRequest,
+    accepted_view,
     order_view,
     quote_view,
-    request_sha256,
 )
 
 __all__ = ["ORDERS"]
@@ -45,10 +46,6 @@ OrderId = Annotated[
         examples=[Example(value="0190a6d2c4f17c3e8a5b6d7e8f901234")],
     ),
 ]
-
-
-def _accepted(state: OrderState) -> dict[str, Any]:
-    return {"order_id": state.order_id, "status": state.status.value, "seq": state.seq}
 
 
 @post(
@@ -79,13 +76,8 @@ async def execute(
     """Accept an order."""
     data = await strict_body(request, ExecuteRequest)
     identity = identity_of(request)
-    order = data.to_order(uuid4().hex, identity.user)
-    key = None
-    if idempotency_key is not None:
-        key = IdempotencyKey(
-            user=identity.user, key=idempotency_key, request_sha256=request_sha256(data)
-        )
-    return _accepted(await admission_of(request).submit(identity, order, key))
+    order, key = order_of(data, identity.user, idempotency_key)
+    return accepted_view(await admission_of(request).submit(identity, order, key))
 
 
 @get("/orders", summary="List your orders, the newest first")
@@ -163,7 +155,7 @@ async def cancel_order(request: AnyRequest, order_id: OrderId) -> dict[str, Any]
     """Cancel the order, or note the wish if its transaction is out already."""
     await _own_log(request, order_id)
     state = await service_of(request).engine.cancel(order_id)
-    return _accepted(state) | {"cancel_requested": state.cancel_requested}
+    return accepted_view(state) | {"cancel_requested": state.cancel_requested}
 
 
 @post("/quote", status_code=200, summary="Ask what an order would get; nothing is executed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
@@ -23,6 +23,9 @@ from orderengine.service.access.rules import find_rule
 from orderengine.service.failure_log import failure_log
 
 __all__ = [
+    "Answer",
+    "answer_to_error",
+    "answer_to_unexpected",
     "on_engine_error",
     "on_http_error",
     "on_unexpected",
@@ -30,15 +33,31 @@ __all__ = [
 
 _log = failure_log(__name__)
 _CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}
-_RETRY_AFTER = {"Retry-After": "1"}
+_KIND = b"application/problem+json"
+_RETRY_AFTER = ((b"retry-after", b"1"),)
 
 
-def _problem(status: int, code: str, detail: str) -> Response[bytes]:
+class Answer(NamedTuple):
+    """Hold an answer, whoever sends it."""
+
+    status: int
+    kind: bytes
+    """Its media type."""
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+def _problem(status: int, code: str, detail: str) -> Answer:
+    headers = _RETRY_AFTER if status in {429, 503} else ()
+    return Answer(status, _KIND, problem_body(status, code, detail), headers)
+
+
+def _response(answer: Answer) -> Response[bytes]:
     return Response(
-        problem_body(status, code, detail),
-        status_code=status,
-        media_type="application/problem+json",
-        headers=_RETRY_AFTER if status in {429, 503} else None,
+        answer.body,
+        status_code=answer.status,
+        media_type=answer.kind.decode(),
+        headers={name.decode(): value.decode() for name, value in answer.headers},
     )
 
 
@@ -62,14 +81,25 @@ def _status_of(error: OrderEngineError) -> int:
     return 503 if isinstance(error, Unavailable) else 500
 
 
-def on_engine_error(request: Request[Any, Any, Any], error: OrderEngineError) -> Response[bytes]:
-    """Answer one of our own errors: its branch in the tree decides the status."""
+def answer_to_error(route: str, error: OrderEngineError) -> Answer:
+    """Return the answer to one of our own errors: its branch in the tree decides the status."""
     status = _status_of(error)
     if status == 500:
-        _log.error("%s failed", _route_of(request), exc_info=error)
+        _log.error("%s failed", route, exc_info=error)
         return _problem(500, "INTERNAL", "an invariant was violated; it is in the log")
     detail = "no such order" if status == 404 else str(error)
     return _problem(status, error.code, detail)
+
+
+def answer_to_unexpected(route: str, error: Exception) -> Answer:
+    """Return the answer to a mistake of ours: what it was goes to the log, not to the client."""
+    _log.error("%s failed", route, exc_info=error)
+    return _problem(500, "INTERNAL", "something went wrong on our side; it is in the log")
+
+
+def on_engine_error(request: Request[Any, Any, Any], error: OrderEngineError) -> Response[bytes]:
+    """Answer one of our own errors."""
+    return _response(answer_to_error(_route_of(request), error))
 
 
 def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
@@ -82,10 +112,10 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
         for part in (error.extra if isinstance(error.extra, list) else ())
         if isinstance(part, dict)
     ]
-    return _problem(status, _CODES.get(status, "INVALID_REQUEST"), "; ".join(found) or error.detail)
+    code, detail = _CODES.get(status, "INVALID_REQUEST"), "; ".join(found) or error.detail
+    return _response(_problem(status, code, detail))
 
 
 def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Answer a mistake of ours: what it was goes to the log, not to the client."""
-    _log.error("%s failed", _route_of(request), exc_info=error)
-    return _problem(500, "INTERNAL", "something went wrong on our side; it is in the log")
+    """Answer a mistake of ours."""
+    return _response(answer_to_unexpected(_route_of(request), error))

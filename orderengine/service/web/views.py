@@ -18,7 +18,14 @@ from orderengine.model.lifecycle import OrderState
 from orderengine.model.order import Declined, Mode, Order, Priority
 from orderengine.routing.strategies import STRATEGIES
 
-__all__ = ["ExecuteRequest", "QuoteRequest", "order_view", "quote_view", "request_sha256"]
+__all__ = [
+    "ExecuteRequest",
+    "QuoteRequest",
+    "accepted_view",
+    "order_view",
+    "quote_view",
+    "request_sha256",
+]
 
 _DIGITS = re.compile(r"[0-9]{1,20}", re.ASCII)
 
@@ -113,6 +120,11 @@ def _base_units(text: str) -> int:
 def request_sha256(request: ExecuteRequest) -> str:
     """Return a hash of what is asked, the same however the JSON was written."""
     return sha256(msgspec.json.encode(request, order="deterministic")).hexdigest()
+
+
+def accepted_view(state: OrderState) -> dict[str, Any]:
+    """Return what is answered to who placed an order."""
+    return {"order_id": state.order_id, "status": state.status.value, "seq": state.seq}
 
 
 def order_view(state: OrderState) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class Kind(Struct, Generic[T, R], frozen=True, eq=False):
     touches: Callable[[T], tuple[Hashable, ...]]
     """Return what an operation touches; two with something in common are done one after another."""
     size: int = BATCH_MAX
-    follows: Callable[[Any, T], bool] = lambda earlier, operation: False  # noqa: ARG005
+    follows: Callable[[Any, T], bool] = lambda earlier, operation: False
     """Return whether an operation may be in the same statement as an earlier one that touches the
     same: the statement then does it after that one, or refuses both."""
 
@@ -76,10 +76,14 @@ class _Pending(Generic[T, R]):
     A future of asyncio, which the connection needs anyway, costs a fraction of an event of anyio.
     """
 
-    __slots__ = ("answer", "done", "on_done", "operation", "tries", "until")
+    __slots__ = ("after", "answer", "done", "on_done", "operation", "tries", "until")
 
-    def __init__(self, operation: T, until: float, on_done: Callable[[], None] | None) -> None:
+    def __init__(
+        self, operation: T, until: float, on_done: Callable[[], None] | None, after: object
+    ) -> None:
         self.operation = operation
+        self.after = after if isinstance(after, _Pending) else None
+        """What this rests on."""
         self.until = until
         self.tries = 0
         self.answer: R | OrderEngineError | Again = AGAIN
@@ -88,12 +92,18 @@ class _Pending(Generic[T, R]):
         if on_done is None:
             self.done = asyncio.get_running_loop().create_future()
 
+    @property
+    def refusal(self) -> OrderEngineError | None:
+        """Why what this rests on was refused, which refuses this too."""
+        before = None if self.after is None else self.after.answer
+        return before if isinstance(before, OrderEngineError) else None
+
     def end(self) -> None:
         """Wake who waits, or tell who does not that it was done."""
-        if self.on_done is not None:
-            if not isinstance(self.answer, OrderEngineError):
-                self.on_done()
-        elif self.done is not None and not self.done.done():  # the caller may have been cancelled
+        if self.on_done is not None and not isinstance(self.answer, OrderEngineError):
+            self.on_done()
+        self.after = None  # no chain of them is kept alive
+        if self.done is not None and not self.done.done():  # the caller may have been cancelled
             self.done.set_result(None)
 
     async def outcome(self) -> R:
@@ -127,11 +137,16 @@ class Line:
         """Return how many operations wait or are being done."""
         return self._count
 
-    async def do(self, kind: Kind[T, R], operation: T) -> R:
+    async def do(self, kind: Kind[T, R], operation: T, after: object = None) -> R:
         """Do an operation with others in one statement; return once that is committed.
 
         A caller that is cancelled while it waits has taken nothing back: the operation may still
         be done.
+
+        Args:
+            kind: how it is done.
+            operation: what.
+            after: what ``begin`` returned: if that operation was refused, so is this.
 
         Raises:
             OrderEngineError: why it was refused; it changed nothing.
@@ -139,29 +154,35 @@ class Line:
                 broke, it may have been done all the same: look.
             InvariantViolated: the database refused what no operation of ours should ask.
         """
-        return await self._add(kind, operation).outcome()
+        return await self._add(kind, operation, None, after).outcome()
 
     async def do_all(self, kind: Kind[T, R], operations: Iterable[T]) -> list[R]:
         """Do operations together; return what each gave. Raises as ``do`` does."""
         waiting = [self._add(kind, operation) for operation in operations]
         return [await pending.outcome() for pending in waiting]
 
-    def begin(self, kind: Kind[T, R], operation: T, on_done: Callable[[], None]) -> None:
+    def begin(
+        self, kind: Kind[T, R], operation: T, on_done: Callable[[], None], after: object = None
+    ) -> object:
         """Have an operation done without waiting; ``on_done`` is called once it is committed.
 
-        Nobody is told if it is refused: that is for what is done later and rests on it to find out.
-        Raises ``Unavailable`` where too much waits.
+        Nobody is told if it is refused, but what is done ``after`` what this returns is refused
+        too. Raises ``Unavailable`` where too much waits.
         """
-        self._add(kind, operation, on_done)
+        return self._add(kind, operation, on_done, after)
 
     def _add(
-        self, kind: Kind[T, R], operation: T, on_done: Callable[[], None] | None = None
+        self,
+        kind: Kind[T, R],
+        operation: T,
+        on_done: Callable[[], None] | None = None,
+        after: object = None,
     ) -> _Pending[T, R]:
         if self._is_closed:
             raise Unavailable("the database is closed")
         if self._count >= self._capacity:
             raise Unavailable(f"{self._capacity} operations wait for the database already")
-        pending: _Pending[T, R] = _Pending(operation, monotonic() + _PATIENCE_S, on_done)
+        pending: _Pending[T, R] = _Pending(operation, monotonic() + _PATIENCE_S, on_done, after)
         waiting = self._waiting.get(kind)
         if waiting is None:
             waiting = self._waiting[kind] = deque()
@@ -220,7 +241,9 @@ class Line:
             operation = pending.operation
             touches = kind.touches(operation)
             before = [touched[name] for name in touches if name in touched]
-            if pending.until < now or pending.tries >= _TRIES_MAX:
+            if (refusal := pending.refusal) is not None:
+                self._end([pending], _ours(refusal))
+            elif pending.until < now or pending.tries >= _TRIES_MAX:
                 late.append(pending)
             elif all(
                 earlier is not _LEFT and kind.follows(earlier, operation) for earlier in before
@@ -272,7 +295,9 @@ class Line:
         """Do each alone; once several were locked out, leave the rest for later."""
         locked = 0
         for pending in batch:
-            if locked < _LOCKED_MAX:
+            if (refusal := pending.refusal) is not None:
+                pending.answer = _ours(refusal)
+            elif locked < _LOCKED_MAX:
                 await self._attempt(kind, [pending])
                 locked += isinstance(pending.answer, Locked)
             else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from orderengine.errors import UnknownOrder
 from orderengine.execution.ports import Lease
@@ -23,7 +23,9 @@ WITH standing AS MATERIALIZED (
     WHERE order_id = ANY (ARRAY(SELECT order_id FROM standing WHERE is_free))
     RETURNING order_id, fence, takeovers
 )
-SELECT order_id, fence, takeovers FROM standing LEFT JOIN claimed USING (order_id)"""
+SELECT order_id, fence, takeovers, CASE WHEN fence IS NOT NULL THEN array(
+    SELECT body FROM events e WHERE e.order_id = claimed.order_id ORDER BY seq) END
+FROM standing LEFT JOIN claimed USING (order_id)"""
 _RENEW = """
 WITH held AS MATERIALIZED (
     SELECT o.order_id FROM orders o
@@ -79,15 +81,14 @@ class Renew(NamedTuple):
 async def _claim(link: Link, batch: Sequence[Claim]) -> Sequence[Lease | UnknownOrder | None]:
     ids = [claim.order_id for claim in batch]
     rows = await link.fetch(_CLAIM, ids, batch[0].lease_ms)
-    found = {order_id: (fence, takeovers) for order_id, fence, takeovers in rows}
+    found = {order_id: tuple(told) for order_id, *told in rows}
     return [_claimed(order_id, found.get(order_id)) for order_id in ids]
 
 
-def _claimed(order_id: str, found: tuple[int | None, int] | None) -> Lease | UnknownOrder | None:
+def _claimed(order_id: str, found: tuple[Any, ...] | None) -> Lease | UnknownOrder | None:
     if found is None:
         return UnknownOrder(order_id)
-    fence, takeovers = found
-    return None if fence is None else Lease(fence, takeovers)
+    return None if found[0] is None else Lease(*found)
 
 
 async def _release(link: Link, batch: Sequence[Release]) -> Sequence[None]:

@@ -60,14 +60,16 @@ class PostgresEventStore:
         *,
         fence: int | None = None,
         signed: Signed | None = None,
-        stored: Callable[[], None] | None = None,
+        after: object = None,
     ) -> None:
         """Append the order's next event and the transaction it announces."""
-        append = Append(event, fence, signed)
-        if stored is None:
-            await self._lines.append.do(APPEND, append)
-        else:
-            self._lines.append.begin(APPEND, append, stored)
+        await self._lines.append.do(APPEND, Append(event, fence, signed), after)
+
+    async def note(
+        self, event: Event, *, fence: int, stored: Callable[[], None], after: object = None
+    ) -> object:
+        """Have the order's next event appended, and do not wait."""
+        return self._lines.append.begin(APPEND, Append(event, fence, None), stored, after)
 
     async def events(self, order_id: str, from_seq: int = 1) -> Sequence[Event]:
         """Return the log from ``from_seq`` on, inclusive. Raises ``UnknownOrder``."""

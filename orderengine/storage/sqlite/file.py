@@ -110,17 +110,21 @@ class SqliteFile:
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(close, limiter=self._one_scan)  # after a scan that runs
 
-    async def write(self, operation: Operation[T], *, first: bool = False) -> T:
+    async def write(
+        self, operation: Operation[T], *, first: bool = False, after: object = None
+    ) -> T:
         """Run an operation in the next group; see ``GroupCommit.run``."""
         if self._writer is None:
             raise Unavailable("the event store is not open")
-        return await self._writer.run(operation, first=first)
+        return await self._writer.run(operation, first=first, after=after)
 
-    def begin(self, operation: Operation[T], on_done: Callable[[], None]) -> None:
+    def begin(
+        self, operation: Operation[T], on_done: Callable[[], None], after: object = None
+    ) -> object:
         """Have an operation run in the next group without waiting; see ``GroupCommit.begin``."""
         if self._writer is None:
             raise Unavailable("the event store is not open")
-        self._writer.begin(operation, on_done)
+        return self._writer.begin(operation, on_done, after)
 
     async def scan(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query in a thread, one at a time."""

@@ -44,32 +44,41 @@ _PATIENCE_S = 10.0
 class _Pending(Generic[T]):
     """Hold one operation, then what became of it."""
 
-    __slots__ = ("_error", "_on_done", "_operation", "_result", "_waiter", "until")
+    __slots__ = ("_after", "_on_done", "_operation", "_result", "_waiter", "error", "until")
 
     def __init__(
-        self, operation: Operation[T], until: float, on_done: Callable[[], None] | None
+        self,
+        operation: Operation[T],
+        until: float,
+        on_done: Callable[[], None] | None,
+        after: object,
     ) -> None:
+        self._after = after if isinstance(after, _Pending) else None
         self._operation = operation
         self._result: tuple[T] | None = None
-        self._error: Exception | None = None
+        self.error: Exception | None = None
         self.until = until
         self._on_done = on_done
         self._waiter = anyio.Event() if on_done is None else None
 
     def attempt(self, db: sqlite3.Connection) -> None:
         """Run the operation; being refused is a result."""
-        self._result = self._error = None
+        self._result = self.error = None
+        if self._after is not None and self._after.error is not None:
+            self.error = self._after.error
+            return
         try:
             self._result = (self._operation(db),)
         except OrderEngineError as error:
-            self._error = error
+            self.error = error
 
     def fail(self, error: Exception) -> None:
         """Make this the outcome, whatever it was before."""
-        self._result, self._error = None, error
+        self._result, self.error = None, error
 
     def end(self) -> None:
         """Wake who waits, or tell who does not that it was done."""
+        self._after = None  # no chain of them is kept alive
         if self._waiter is not None:
             self._waiter.set()
         elif self._on_done is not None and self._result is not None:
@@ -79,8 +88,8 @@ class _Pending(Generic[T]):
         """Wait until it was done; return or raise what became of it."""
         if self._waiter is not None:
             await self._waiter.wait()
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
         if self._result is None:
             raise InvariantViolated("an operation was never run")
         return self._result[0]
@@ -104,7 +113,7 @@ class GroupCommit:
         self._is_closed = False
         self._one_thread = anyio.CapacityLimiter(1)
 
-    async def run(self, operation: Operation[T], *, first: bool = False) -> T:
+    async def run(self, operation: Operation[T], *, first: bool = False, after: object = None) -> T:
         """Run an operation with others in one transaction; return once that is committed.
 
         A caller that is cancelled while it waits has taken nothing back: the operation may still
@@ -113,6 +122,7 @@ class GroupCommit:
         Args:
             operation: looks before it writes.
             first: do it before all that waits, for what must not be late.
+            after: what ``begin`` returned: if that operation was refused, so is this.
 
         Raises:
             OrderEngineError: what the operation raised; it changed nothing.
@@ -120,20 +130,23 @@ class GroupCommit:
                 failed during the commit itself, it may have been stored all the same: look.
             InvariantViolated: the database refused what no operation of ours should ask.
         """
-        return await self._add(operation, first=first).outcome()
+        return await self._add(operation, None, after, first=first).outcome()
 
-    def begin(self, operation: Operation[T], on_done: Callable[[], None]) -> None:
+    def begin(
+        self, operation: Operation[T], on_done: Callable[[], None], after: object = None
+    ) -> object:
         """Have an operation run without waiting; ``on_done`` is called once it is committed.
 
-        Nobody is told if it is refused: that is for what is done later and rests on it to find out.
-        Raises ``Unavailable`` where too much waits.
+        Nobody is told if it is refused, but what is done ``after`` what this returns is refused
+        too. Raises ``Unavailable`` where too much waits.
         """
-        self._add(operation, on_done)
+        return self._add(operation, on_done, after)
 
     def _add(
         self,
         operation: Operation[T],
-        on_done: Callable[[], None] | None = None,
+        on_done: Callable[[], None] | None,
+        after: object,
         *,
         first: bool = False,
     ) -> _Pending[T]:
@@ -141,7 +154,7 @@ class GroupCommit:
             raise Unavailable("the event store is closed")
         if len(self._pending) >= self._capacity:
             raise Unavailable(f"{self._capacity} writes wait for the database already")
-        pending = _Pending(operation, monotonic() + _PATIENCE_S, on_done)
+        pending = _Pending(operation, monotonic() + _PATIENCE_S, on_done, after)
         if first:
             self._pending.appendleft(pending)
         else:

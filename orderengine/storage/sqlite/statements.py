@@ -40,6 +40,7 @@ _CLAIM = """
         takeovers = takeovers + (lease_until_ms > 0)
     WHERE order_id = ? AND is_open = 1 AND lease_until_ms <= (SELECT ms FROM clock)
     RETURNING fence, takeovers"""
+_BODIES = "SELECT body FROM events WHERE order_id = ? ORDER BY seq"
 _RENEW = """
     UPDATE orders SET lease_until_ms = (SELECT ms FROM clock) + ?
     WHERE order_id = ? AND fence = ? AND is_open = 1 AND lease_until_ms > 0"""
@@ -116,7 +117,8 @@ def claim(db: sqlite3.Connection, order_id: str, lease_ms: int) -> Lease | None:
     """Raise the fence and start a lease, unless one holds or the order has ended."""
     # All rows are fetched: a statement that is left half read would keep the commit waiting.
     for fence, takeovers in db.execute(_CLAIM, (lease_ms, order_id)).fetchall():
-        return Lease(fence, takeovers)
+        bodies = db.execute(_BODIES, (order_id,)).fetchall()
+        return Lease(fence, takeovers, [body for (body,) in bodies])
     if db.execute(_STANDING, (order_id,)).fetchone() is None:
         raise UnknownOrder(order_id)
     return None

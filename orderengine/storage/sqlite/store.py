@@ -93,15 +93,20 @@ class SqliteEventStore:
         *,
         fence: int | None = None,
         signed: Signed | None = None,
-        stored: Callable[[], None] | None = None,
+        after: object = None,
     ) -> None:
         """Append the order's next event and the transaction it announces."""
         body = encode(event).decode()
         append = partial(statements.append, event=event, body=body, fence=fence, signed=signed)
-        if stored is None:
-            await self.file.write(append)
-        else:
-            self.file.begin(append, stored)
+        await self.file.write(append, after=after)
+
+    async def note(
+        self, event: Event, *, fence: int, stored: Callable[[], None], after: object = None
+    ) -> object:
+        """Have the order's next event appended, and do not wait."""
+        body = encode(event).decode()
+        append = partial(statements.append, event=event, body=body, fence=fence, signed=None)
+        return self.file.begin(append, stored, after)
 
     async def events(self, order_id: str, from_seq: int = 1) -> Sequence[Event]:
         """Return the log from ``from_seq`` on, inclusive. Raises ``UnknownOrder``."""
@@ -119,9 +124,8 @@ class SqliteEventStore:
     async def claim(self, order_id: str, worker: str) -> Lease | None:
         """Take the order's lease, or return None if it is held or the order ended."""
         del worker  # who it is shows in the log; the fence alone decides
-        return await self.file.write(
-            partial(statements.claim, order_id=order_id, lease_ms=self._lease_ms)
-        )
+        claim = partial(statements.claim, order_id=order_id, lease_ms=self._lease_ms)
+        return await self.file.write(claim)
 
     async def renew(self, fences: Mapping[str, int]) -> None:
         """Prolong leases before all other writes; one not held under its fence is left alone."""
