@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo serve test check conformance bench format lock notebooks lab clean
+.PHONY: help demo serve test check conformance bench bench-service format lock notebooks lab clean
 
 help:
 	@echo "make demo       set up, run a study of 5,000 orders, write out/report.html"
@@ -13,6 +13,7 @@ help:
 	@echo "make check      what CI runs: format, lint, types, import rules, make test"
 	@echo "make conformance  run anyio's own tests on our virtual-time backend"
 	@echo "make bench      measure speed and memory, write benchmarks/results/*.json"
+	@echo "make bench-service  measure the service beside the peer in ORDERENGINE_PEER"
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make format     reformat the code"
 	@echo "make notebooks  run the notebooks in full and store their output"
@@ -55,6 +56,10 @@ conformance: $(VENV)/.conformance
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
+
+# CASES="e2e-200 scaling" measures these alone.
+bench-service: $(VENV)/.bench
+	$(BIN)/python -m benchmarks.service $(CASES)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

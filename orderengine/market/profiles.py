@@ -40,6 +40,11 @@ _INSTANT = replace(
     _ORIGINAL,
     slot="400ms",
     quote_latency=LatencyConfig(median="0ms"),
+    # Within a slot thousands of orders must not move the price beyond each other's limits.
+    pools=(
+        PoolConfig(name="raydium", venue="raydium_cpmm", depth="5000000000USDC"),
+        PoolConfig(name="meteora", venue="meteora_dlmm", depth="2000000000USDC", bin_step=20),
+    ),
     flow=FlowConfig(trades_per_slot=2.0),
     landing=LandingConfig(
         model="instant", drop_rate=0.0, confirm=LatencyConfig(median="0ms"), blockhash_blocks=150
@@ -66,6 +71,6 @@ PROFILES: dict[str, MarketConfig] = {
         ),
     ),
 }
-"""``original``: quotes after 200 ms, execution after 2 to 3 s, nothing lost; ``instant``: no delay;
-``solana``: slots, landing, drops, as in the default study; ``solana-fast``: the same, 20 times as
+"""``original``: quotes after 200 ms, execution after 2 to 3 s, nothing lost; ``instant``: no delay,
+and pools so deep that a service under load measures itself and not the market; ``solana``: slots, landing, drops, as in the default study; ``solana-fast``: the same, 20 times as
 fast."""

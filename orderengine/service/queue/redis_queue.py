@@ -99,7 +99,9 @@ class RedisQueue:
                     await self._gathered.wait()
                     with self._link.noticing():
                         while any(self._batches.values()):
-                            if await self._enqueue_each_lane() >= _CROWD:
+                            count = await self._enqueue_each_lane()
+                            waiting = max(map(len, self._batches.values()))
+                            if count >= _CROWD and waiting < self._batch_max:
                                 await anyio.sleep(_GATHER_S)
                         self._gathered = anyio.Event()
                     if not self.is_available:
