@@ -84,7 +84,7 @@ def _arguments() -> argparse.Namespace:
     rounds = int(os.environ.get("ORDERENGINE_BENCH_ROUNDS", "5"))
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--orders", type=int, default=5_000, help="that count, a case and round")
-    parser.add_argument("--amount", type=int, default=1_500_000, help="lamports an order sells")
+    parser.add_argument("--amount", type=int, default=1_500_000_000, help="lamports an order sells")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder for the JSON")
     asked = parser.parse_args()
     if unknown := set(asked.cases) - set(CASES):

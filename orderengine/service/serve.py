@@ -14,6 +14,7 @@ from types import FrameType
 import anyio
 import uvicorn
 
+from orderengine.service.collector import collect_less
 from orderengine.service.open_files import connections_max, raise_file_limit
 from orderengine.service.opening import open_service
 from orderengine.service.operations.logs import configure, say
@@ -114,6 +115,7 @@ def serve(settings: Settings) -> int:
     """
     configure(settings)
     raise_file_limit()
+    collect_less()
     app = RequestMeter(create_app(settings))
     config = uvicorn.Config(
         app,
@@ -138,6 +140,7 @@ def serve(settings: Settings) -> int:
 def work(settings: Settings) -> int:
     """Execute orders until told to stop; return the exit code."""
     configure(settings)
+    collect_less()
     return anyio.run(_work, settings, backend_options={"use_uvloop": sys.platform != "win32"})
 
 

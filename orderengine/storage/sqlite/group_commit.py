@@ -3,7 +3,8 @@
 A commit that must reach the disk takes about as long for one row as for hundreds. So callers put
 what they want done into a list and wait; one task takes what has gathered, runs it in one
 transaction in a worker thread, and wakes them. While the disk works, the next group gathers: with
-one caller a group is one operation, with a thousand it is hundreds, and nothing waits for a timer.
+one caller a group is one operation, with a thousand it is hundreds. One caller never waits for a
+timer; where many come, a pause of 2 ms after each group makes the next one larger.
 
 An operation is a function of the connection. It looks first and raises one of our errors before it
 changes anything; then it alone is refused. If anything else goes wrong in a group, the transaction
@@ -17,6 +18,7 @@ is not begun but told ``Unavailable``.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Callable
@@ -39,6 +41,9 @@ Operation = Callable[[sqlite3.Connection], T]
 GROUP_MAX = 512
 """Operations a transaction: some 30 ms, so that another process soon has its turn."""
 _PATIENCE_S = 10.0
+_CROWD = 4
+"""A group of so many operations is followed by a pause, in which more gather."""
+_GATHER_S = 0.002
 
 
 class _Pending(Generic[T]):
@@ -59,7 +64,9 @@ class _Pending(Generic[T]):
         self.error: Exception | None = None
         self.until = until
         self._on_done = on_done
-        self._waiter = anyio.Event() if on_done is None else None
+        self._waiter: asyncio.Future[None] | None = None
+        if on_done is None:  # a future of asyncio costs a fraction of an event of anyio
+            self._waiter = asyncio.get_running_loop().create_future()
 
     def attempt(self, db: sqlite3.Connection) -> None:
         """Run the operation; being refused is a result."""
@@ -80,14 +87,15 @@ class _Pending(Generic[T]):
         """Wake who waits, or tell who does not that it was done."""
         self._after = None  # no chain of them is kept alive
         if self._waiter is not None:
-            self._waiter.set()
+            if not self._waiter.done():  # the caller may have been cancelled
+                self._waiter.set_result(None)
         elif self._on_done is not None and self._result is not None:
             self._on_done()
 
     async def outcome(self) -> T:
         """Wait until it was done; return or raise what became of it."""
         if self._waiter is not None:
-            await self._waiter.wait()
+            await self._waiter
         if self.error is not None:
             raise self.error
         if self._result is None:
@@ -176,14 +184,16 @@ class GroupCommit:
                         self._work = anyio.Event()
                         await self._work.wait()
                         continue
-                    await self._commit_next()
+                    if await self._commit_next() >= _CROWD and not self._is_closed:
+                        await asyncio.sleep(_GATHER_S)
             finally:
                 self._is_closed = True
                 for pending in self._pending:
                     pending.fail(Unavailable("the event store stopped"))
                     pending.end()
 
-    async def _commit_next(self) -> None:
+    async def _commit_next(self) -> int:
+        """Commit the next group; return how many operations it had."""
         now, group = monotonic(), list[_Pending[Any]]()
         taken = [self._pending.popleft() for _ in range(min(GROUP_MAX, len(self._pending)))]
         for pending in taken:
@@ -198,6 +208,7 @@ class GroupCommit:
         finally:
             for pending in taken:
                 pending.end()
+        return len(taken)
 
 
 def _commit(db: sqlite3.Connection, group: list[_Pending[Any]], wait_s: float) -> None:
