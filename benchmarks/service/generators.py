@@ -57,8 +57,8 @@ def peer_generator(peer: Peer, amount: int) -> Generator:
     Args:
         peer: where it is.
         amount: lamports that each order sells. The peer's market is drawn and never moves; ours is
-            moved by what is sold, and an order that slips is tried again. So it should be small.
-            The generator calls an order that was tried again duplicated.
+            moved by what is sold, and an order that slips is tried again, which the generator calls
+            duplicated. The pools of the profile ``instant`` are so deep that none does.
     """
     body = json.dumps({"sell": "SOL", "buy": "USDC", "amount": str(amount)})
 

@@ -72,5 +72,5 @@ PROFILES: dict[str, MarketConfig] = {
     ),
 }
 """``original``: quotes after 200 ms, execution after 2 to 3 s, nothing lost; ``instant``: no delay,
-and pools so deep that a service under load measures itself and not the market; ``solana``: slots, landing, drops, as in the default study; ``solana-fast``: the same, 20 times as
-fast."""
+and pools so deep that a service under load measures itself and not the market; ``solana``: slots,
+landing, drops, as in the default study; ``solana-fast``: the same, 20 times as fast."""
