@@ -565,6 +565,7 @@ class EventStoreContract(ABC):
 
             async def write() -> None:
                 first = await store.note(claimed(), fence=fence, stored=lambda: told.append(2))
+                await anyio.sleep(pause_s)
                 # Its number is the next one, and still it must not be stored.
                 second = await store.note(
                     routed(3), fence=fence, stored=lambda: told.append(3), after=first
