@@ -87,7 +87,11 @@ class Serving(Process):
         said = (folder / f"{name}.log").stat().st_size if (folder / f"{name}.log").exists() else 0
         super().__init__(folder, "serve", "--port", port, name=name, **env)
         self.said_before = said
-        found = self.wait_for(r"listening on (http://[^:]+:(\d+)): (.*)")
+        try:
+            found = self.wait_for(r"listening on (http://[^:]+:(\d+)): (.*)")
+        except AssertionError:
+            self.kill()
+            raise
         self.url, self.port, self.line = found[1], int(found[2]), found[0]
 
 
