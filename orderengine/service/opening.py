@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 from anyio.abc import TaskGroup
 
+from orderengine.errors import OrderEngineError
 from orderengine.execution.deadlines import Deadlines
 from orderengine.execution.engine import Engine
 from orderengine.execution.executor import Executor
@@ -38,7 +39,7 @@ from orderengine.service.sockets.live_log import LiveLog
 from orderengine.service.sockets.nudges import Nudges
 from orderengine.storage.opening import open_database
 
-__all__ = ["open_service"]
+__all__ = ["open_service", "plain_errors"]
 
 _RENEW_S = 1.0
 _TAKEOVERS_MAX = 10
@@ -60,6 +61,20 @@ class _NoQueue:
 
     def close(self) -> None:
         """Do nothing."""
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Let one of our errors out of the groups that tasks wrap it in, so that it is told as one."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        if isinstance(error, OrderEngineError):
+            raise error from None
+        raise
 
 
 @asynccontextmanager

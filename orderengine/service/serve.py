@@ -16,7 +16,7 @@ import uvicorn
 
 from orderengine.service.collector import collect_less
 from orderengine.service.open_files import connections_max, raise_file_limit
-from orderengine.service.opening import open_service
+from orderengine.service.opening import open_service, plain_errors
 from orderengine.service.operations.logs import configure, say
 from orderengine.service.parts import Service
 from orderengine.service.settings import Settings
@@ -145,6 +145,11 @@ def work(settings: Settings) -> int:
 
 
 async def _work(settings: Settings) -> int:
+    with plain_errors():
+        return await _work_on(settings)
+
+
+async def _work_on(settings: Settings) -> int:
     async with open_service(settings, works=True, serves=False) as service:
         with anyio.open_signal_receiver(*_SIGNALS) as signals:
             say(f"working: {service.describe()}")

@@ -13,7 +13,7 @@ from litestar.routes import HTTPRoute
 from orderengine.errors import OrderEngineError
 from orderengine.service.access.rules import require_rows
 from orderengine.service.doors import open_access
-from orderengine.service.opening import open_service
+from orderengine.service.opening import open_service, plain_errors
 from orderengine.service.settings import Settings
 from orderengine.service.sockets.hub import SOCKET_PATHS
 from orderengine.service.web.docs import DOCS, FRAMEWORK_PAGES, openapi_config
@@ -35,14 +35,19 @@ def create_app(settings: Settings) -> Front:
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        async with (
-            open_service(settings, works=settings.workers > 0) as service,
-            open_access(service, lambda: service.instruments.tally.open_orders) as access,
-        ):
-            app.state.service = service
-            app.state.admission = access.admission
-            front.open(access.gate)
-            yield
+        try:
+            with plain_errors():
+                async with (
+                    open_service(settings, works=settings.workers > 0) as service,
+                    open_access(service, lambda: service.instruments.tally.open_orders) as access,
+                ):
+                    app.state.service = service
+                    app.state.admission = access.admission
+                    front.open(access.gate)
+                    yield
+        except OrderEngineError as error:
+            front.failed(error)
+            raise
 
     app = Litestar(
         route_handlers=[*ORDERS, *TICKETS, *HEALTH, *DOCS],
