@@ -24,5 +24,6 @@ class WallClock:
 
     async def sleep_until(self, at_ns: int) -> None:
         """Wait until a date; if it has come, only let others run."""
+        wait_ns = at_ns - self.now_ns()
         # An order does this some ten times, and asyncio's own costs a fraction of anyio's.
-        await asyncio.sleep(max(at_ns - self.now_ns(), 0) / 1e9)
+        await asyncio.sleep(wait_ns / 1e9 if wait_ns > 0 else 0)

@@ -93,11 +93,10 @@ class RecordedSettlement:
         outcome = await self._inner.outcome(signed, until_ns)
         if outcome is None:
             return None
-        body = await self._record.record_execution(
-            signed.signature, signed.order_id, _encode(outcome)
-        )
+        ours = _encode(outcome)
+        body = await self._record.record_execution(signed.signature, signed.order_id, ours)
         self._sent_here.discard(signed.signature)
-        return _decode(body)
+        return outcome if body == ours else _decode(body)
 
     async def _known(self, signed: Signed) -> Outcome | None:
         body = await self._record.execution(signed.signature)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 
@@ -39,7 +39,7 @@ def order_of(
     data: ExecuteRequest, user: str, key: str | None
 ) -> tuple[Order, IdempotencyKey | None]:
     """Return the order that a request asks for, and its key. Raises ``InvalidRequest``."""
-    order = data.to_order(uuid4().hex, user)
+    order = data.to_order(token_hex(16), user)
     if key is None:
         return order, None
     return order, IdempotencyKey(user=user, key=key, request_sha256=request_sha256(data))
