@@ -168,8 +168,8 @@ class Deadlines:
         while True:
             try:
                 state = await self._journal.load(order_id)
-                if state.is_terminal or state.submitted is not None:
-                    return
+                if state.is_terminal or state.submitted is not None or state.cancel_requested:
+                    return  # the executor cancels what a user asked to cancel first
                 price = self._prices.reference_price_x64(state.order.sell, state.order.buy)
                 expired = Expired(
                     order_id=order_id,

@@ -12,8 +12,19 @@ from msgspec.structs import replace
 from orderengine import virtualtime
 from orderengine.errors import InvalidData, InvariantViolated, Unavailable
 from orderengine.execution.deadlines import Deadlines
+from orderengine.execution.memory_store import MemoryEventStore
 from orderengine.execution.ports import History
-from orderengine.model.events import Event, Status
+from orderengine.model.events import (
+    AttemptFailed,
+    CancelRequested,
+    Claimed,
+    Event,
+    Routed,
+    Status,
+    Submitted,
+)
+from orderengine.model.lifecycle import apply, fold
+from orderengine.model.order import route_of
 from tests.execution.fakes import (
     MS,
     ORDER,
@@ -22,9 +33,23 @@ from tests.execution.fakes import (
     START_NS,
     Cluster,
     Desk,
+    Fate,
     Prices,
     Script,
+    next_event,
+    quote,
 )
+
+ROUTE = route_of(ORDER, quote("raydium"))
+PRICED = {"reference_price_x64": PRICE_X64}
+SUBMITTED = {
+    "attempt": 1,
+    "signature": "sig-0",
+    "last_valid_height": 100,
+    "amount_in_max": ORDER.amount,
+    "amount_out_min": 1,
+    "network_fee": 5_000,
+}
 
 
 class _Deadlines:
@@ -183,6 +208,33 @@ def test_a_live_signature_is_left_alone_and_not_asked_for_each_second() -> None:
     assert history.looks >= 20
     assert 1 <= reads <= 5
     assert desk.state().status is Status.SUBMITTED
+
+
+def test_a_deadline_does_not_overtake_a_cancellation_that_was_noted() -> None:
+    """The user asked first: once the transaction is proven dead, the order is cancelled."""
+    desk = Desk(cluster=Cluster(Script(fate=Fate.LAPSES)))
+    watch, _ = shared(desk)
+
+    async def main() -> None:
+        order = replace(ORDER, deadline_ns=START_NS + SECOND)
+        await desk.journal.open(order, PRICE_X64)
+        state = fold(desk.log())
+        for kind, fields in (
+            (Claimed, {"worker": "w"}),
+            (Routed, {"attempt": 1, "route": ROUTE, "quotes": (), "declined": (), **PRICED}),
+            (Submitted, SUBMITTED),
+            (CancelRequested, {}),
+            (AttemptFailed, {"attempt": 1, "code": "DROPPED", "reason": "", "retry_at_ns": 0}),
+        ):
+            event = next_event(state, kind, **fields)
+            await MemoryEventStore.append(desk.store, event)
+            state = apply(state, event)
+        await _watch(watch, 3)  # the worker died before it wrote the end
+        assert not desk.state().is_terminal
+        await desk.execute(order)
+
+    virtualtime.run(main)
+    assert desk.state().status is Status.CANCELLED
 
 
 async def _nothing() -> None:
