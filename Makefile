@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo serve test check conformance bench bench-service format lock notebooks lab clean
+.PHONY: help demo serve test check conformance bench bench-service soak seeded-bugs format lock notebooks lab clean
 
 help:
 	@echo "make demo       set up, run a study of 5,000 orders, write out/report.html"
@@ -13,6 +13,8 @@ help:
 	@echo "make check      what CI runs: format, lint, types, import rules, make test"
 	@echo "make conformance  run anyio's own tests on our virtual-time backend"
 	@echo "make bench      measure speed and memory, write benchmarks/results/*.json"
+	@echo "make soak       storm real processes and virtual ones for a quarter of an hour, report it"
+	@echo "make seeded-bugs  put known mistakes in, one at a time, and show which test finds each"
 	@echo "make bench-service  measure the service beside the peer in ORDERENGINE_PEER"
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make format     reformat the code"
@@ -60,6 +62,15 @@ bench: $(VENV)/.bench
 # CASES="e2e-200 scaling" measures these alone.
 bench-service: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.service $(CASES)
+
+# Reports go beside the benchmarks, where they are kept.
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.chaos --orders 20000 --faults 200 --report benchmarks/soak/processes.json
+	$(BIN)/python -m tests.chaos.virtual --seeds 50000 --processes 2 \
+		--report benchmarks/soak/virtual.json
+
+seeded-bugs: $(VENV)/.dev
+	$(BIN)/python -m tests.seeded_bugs --json benchmarks/soak/seeded_bugs.json
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

@@ -37,6 +37,7 @@ from orderengine.model.order import Declined, Mode, Order, Quote, route_of
 from orderengine.routing.choose import best
 from tests.execution.conftest import Run
 from tests.execution.fakes import (
+    LEASE_NS,
     MS,
     ORDER,
     PRICE_X64,
@@ -51,10 +52,12 @@ from tests.execution.fakes import (
     Script,
     ScriptedVenue,
     VirtualClock,
+    WatchedStore,
     next_event,
     quote,
     soon,
 )
+from tests.strategies import tag_of
 
 FOREVER = 2**62
 ONE_TRY = replace(ROUTE_BEST, retry=backoff(1, 1, 1))
@@ -913,3 +916,46 @@ def test_questions_have_a_deadline() -> None:
     assert [left_ns for _, left_ns in forgetful.asked] == [300 * MS] * 3
     assert {signed.payload for signed, _ in forgetful.asked} == {b"\x00\xff"}
     assert Prices().reference_price_x64("SOL", "USDC") == PRICE_X64
+
+
+class NotedStore(WatchedStore):
+    """Note down what each write rests on."""
+
+    rested: list[tuple[str, object]]
+
+    async def append(
+        self,
+        event: Event,
+        *,
+        fence: int | None = None,
+        signed: Signed | None = None,
+        after: object = None,
+    ) -> None:
+        """Append, and note it."""
+        self.rested.append((tag_of(type(event)), after))
+        await super().append(event, fence=fence, signed=signed)
+
+    async def note(
+        self, event: Event, *, fence: int, stored: Callable[[], None], after: object = None
+    ) -> object:
+        """Append, and hand out what the next event is to rest on."""
+        await super().note(event, fence=fence, stored=stored, after=after)
+        return f"note {event.seq}"
+
+
+def test_what_follows_a_note_rests_on_it() -> None:
+    """So that it is refused with it; what was waited for needs no such thing."""
+    desk = Desk(cluster=Cluster(Script(Fate.LAPSES), Script()))
+    store = NotedStore(desk.clock, LEASE_NS, desk.cluster)
+    store.rested = []
+    desk.store = desk.journal._store = desk.executor._store = store
+    execute(desk)
+    assert store.rested == [
+        ("claimed", None),
+        ("routed", "note 2"),
+        ("submitted", "note 3"),
+        ("attempt_failed", None),
+        ("routed", None),
+        ("submitted", "note 6"),
+        ("confirmed", None),
+    ]

@@ -14,7 +14,16 @@ from msgspec import Struct, field
 from orderengine import virtualtime
 from orderengine.errors import InvariantViolated, OrderEngineError
 from orderengine.execution.ports import Landed, Lease, Signed
-from orderengine.model.events import Accepted, Cancelled, Confirmed, Event, Expired, Failed, Status
+from orderengine.model.events import (
+    Accepted,
+    Cancelled,
+    CancelRequested,
+    Confirmed,
+    Event,
+    Expired,
+    Failed,
+    Status,
+)
 from orderengine.model.events import Submitted as SubmittedEvent
 from orderengine.model.lifecycle import OrderState, fold
 from tests.chaos.virtual.chain import START_NS, Fates
@@ -128,6 +137,9 @@ class Judge:
             self.open.add(order_id)
         if isinstance(event, SubmittedEvent):
             self._keeps_deadline(event, now_ns)
+            if any(isinstance(earlier, CancelRequested) for earlier in log):
+                said = f"attempt {event.attempt} begins after the user's cancellation was noted"
+                self.violate("I13", order_id, said)
 
     def _ended(self, event: Event) -> None:
         """Check that nothing can land any more of an order that ends otherwise."""

@@ -56,6 +56,15 @@ EXECUTION: tuple[Bug, ...] = (
         caught_by=(f"{_TESTS}/test_executor.py::test_an_old_fence_sends_nothing_new",),
     ),
     Bug(
+        name="submitted-rests-on-nothing",
+        says="A transaction is stored though the route before it, not waited for, was refused.",
+        breaks="I13, I16",
+        file=_EXECUTOR,
+        old="state, event, fence=fence, signed=signed, after=noted",
+        new="state, event, fence=fence, signed=signed",
+        caught_by=(f"{_TESTS}/test_executor.py::test_what_follows_a_note_rests_on_it",),
+    ),
+    Bug(
         name="trust-the-send-error",
         says="A node that refuses the bytes is believed, though it may have passed them on.",
         breaks="I7, I8",
