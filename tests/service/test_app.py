@@ -296,7 +296,7 @@ def test_a_quote_executes_nothing(http: httpx.Client) -> None:
 
 def test_a_strategy_can_be_asked_for(http: httpx.Client) -> None:
     """It computes a route over the pools themselves, and says how good that is proven to be."""
-    large = {"sell": "SOL", "buy": "USDC", "amount": "500000000000"}
+    large = {"sell": "SOL", "buy": "USDC", "amount": "500000000000000"}
     quoted = http.post("/quote", json=large).json()
     assert {"bound", "left_out"}.isdisjoint(quoted)
     split = http.post("/quote", json=large | {"strategy": "split"}).json()
@@ -343,7 +343,7 @@ def test_a_service_routes_by_the_strategy_that_it_was_told(tmp_path: Path) -> No
         httpx.Client(base_url=served.url, timeout=10) as client,
     ):
         assert "router split" in served.line
-        large = {"sell": "SOL", "buy": "USDC", "amount": "500000000000"}
+        large = {"sell": "SOL", "buy": "USDC", "amount": "500000000000000"}
         assert len(client.post("/quote", json=large).json()["legs"]) == 2
         order_id = submit(client, **large)
         assert ended(client, order_id)["status"] == "confirmed"
