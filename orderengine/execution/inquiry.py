@@ -7,6 +7,7 @@ venues are asked to hand these out instead; that takes them as long, and the dea
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from typing import cast
 
 import anyio
 from msgspec import Struct
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 
 from orderengine.errors import NoRoute, QuoteTimeout, Rejected, Unavailable
 from orderengine.execution.halt import TradingHalt
-from orderengine.execution.policy import ExecutionPolicy
+from orderengine.execution.policy import ExecutionPolicy, Router
 from orderengine.execution.ports import Clock, Reading, Venue
 from orderengine.model.order import Declined, Order, Quote, Route
 from orderengine.pools import Pool
@@ -60,7 +61,8 @@ class Inquiry:
         self._clock = clock
         self._policy = policy
         self._halt = halt
-        self._reads = isinstance(policy.router, Strategy)
+        router = policy.router
+        self._strategy = router if isinstance(router, Strategy) else None
         self._views: dict[tuple[int, ...], MarketView] = {}
         """The one asked for last at the end."""
         self._latest: MarketView | None = None
@@ -98,7 +100,7 @@ class Inquiry:
             said = "an operator has paused this venue"
             return (Declined(venue=venue.name, pool="", code="PAUSED", reason=said),)
         try:
-            if self._reads:
+            if self._strategy is not None:
                 reading = await venue.read(order, attempt, now_ns + budget_ns)
                 answers: Sequence[Answer] | None = None if reading is None else (reading,)
             else:
@@ -117,13 +119,12 @@ class Inquiry:
             Rejected: as the strategy says.
             InvalidRequest: the router or the strategy returned what is no route for the order.
         """
-        router = self._policy.router
         declined = [answer for answer in answers if type(answer) is Declined]
-        if isinstance(router, Strategy):
+        if self._strategy is not None:
             readings = [answer for answer in answers if type(answer) is Reading]
-            return self._computed(router, order, readings, declined)
+            return self._computed(self._strategy, order, readings, declined)
         quotes = [answer for answer in answers if type(answer) is Quote]
-        route = choose(order, quotes, declined, router)
+        route = choose(order, quotes, declined, cast("Router", self._policy.router))
         lost = losers(order, quotes, route)
         return Choice(route, usable(quotes), (*declined, *lost))
 

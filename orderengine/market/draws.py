@@ -45,6 +45,7 @@ def key_of(text: str) -> int:
         return _hashed(text)
 
 
+@lru_cache(maxsize=8_192)  # an order's is asked for with each of its draws
 def _hashed(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
 

@@ -43,16 +43,13 @@ class Tally:
         self._one_reader = anyio.Lock()
         self.accepted = 0
         self.ended = dict.fromkeys(_TERMINAL, 0)
+        self.open_orders = 0
+        """As of the last look at the log; asked for with each request."""
 
     @property
     def is_known(self) -> bool:
         """Whether all orders have been counted."""
         return self._position is not None
-
-    @property
-    def open_orders(self) -> int:
-        """How many orders are open; as of the last look at the log."""
-        return self.accepted - sum(self.ended.values())
 
     async def run(self) -> None:
         """Follow the log until cancelled; less and less often while it cannot be read."""
@@ -83,6 +80,7 @@ class Tally:
                     elif event.type in self.ended:
                         self.ended[event.type] += 1
                 self._position, self._read_at = position, asked_at
+                self.open_orders = self.accepted - sum(self.ended.values())
                 is_behind = len(found) >= _BATCH
 
     async def _begin(self) -> Position:

@@ -24,7 +24,7 @@ __all__ = ["JOB", "JOB_TIMEOUT_S", "RedisQueue", "lane_name"]
 
 _CROWD = 4
 """A job that carried so many ids is followed by a pause, in which more gather for the next."""
-_GATHER_S = 0.005
+_GATHER_S = 0.01
 
 JOB = "wake"
 """The function that a job names."""
