@@ -24,7 +24,7 @@ from orderengine.errors import (
 )
 from orderengine.execution.journal import Journal
 from orderengine.execution.ports import Clock, History, PriceFeed
-from orderengine.model.events import Expired
+from orderengine.model.events import Cancelled, Expired
 from orderengine.model.order import Order
 
 __all__ = ["Deadlines"]
@@ -168,16 +168,18 @@ class Deadlines:
         while True:
             try:
                 state = await self._journal.load(order_id)
-                if state.is_terminal or state.submitted is not None or state.cancel_requested:
-                    return  # the executor cancels what a user asked to cancel first
+                if state.is_terminal or state.submitted is not None:
+                    return
+                # A user may have asked first, and the worker that would have cancelled it is gone.
+                end = Cancelled if state.cancel_requested else Expired
                 price = self._prices.reference_price_x64(state.order.sell, state.order.buy)
-                expired = Expired(
+                ended = end(
                     order_id=order_id,
                     seq=state.seq + 1,
                     at_ns=self._clock.now_ns(),
                     reference_price_x64=price,
                 )
-                await self._journal.record(state, expired)
+                await self._journal.record(state, ended)
             except SequenceConflict:
                 continue  # the order moved on meanwhile: look again
             except UnknownOrder:

@@ -65,7 +65,7 @@ __all__ = ["Executor"]
 
 _NOTES = (Claimed, Requoting, Routed)
 """Events that nobody acts on: what is done next, until a transaction is stored, can be done again.
-So nothing waits until they are stored, and they share a commit with that transaction."""
+So nothing waits until they are stored; as a rule they share a commit with that transaction."""
 
 
 class _Rest(Struct, frozen=True):
@@ -109,7 +109,7 @@ class Executor:
             worker: who carries it.
             fence: of the worker's lease.
             log: the order's events as they were when it was claimed, as the lease holds them;
-                empty if it does not.
+                empty if it does not, and then they are read.
 
         Raises:
             LeaseLost: another worker holds the order now; it goes on there.

@@ -68,7 +68,10 @@ class Inquiry:
         self._latest: MarketView | None = None
 
     def ask(self, order: Order, attempt: int) -> Awaitable[Sequence[Answer]]:
-        """Ask all venues at once under one deadline; their answers stand in the venues' order."""
+        """Ask all venues at once under one deadline; their answers stand in the venues' order.
+
+        Where all answer at once, one is asked after the other.
+        """
         now_ns, budget_ns = self._clock.now_ns(), self._policy.quote_deadline_ns
         if order.deadline_ns is not None:
             budget_ns = min(budget_ns, order.deadline_ns - now_ns)

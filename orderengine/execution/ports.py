@@ -196,8 +196,8 @@ class Lease(Struct, frozen=True, gc=False):
     takeovers: int
     """How often a lease of this order has run out under its holder, who then had died or hung."""
     log: Sequence[str] = ()
-    """The order's events when it was claimed, as they are stored, where the store tells them with
-    the lease: to ask for them would take as long as the claim."""
+    """The order's events when it was claimed, as they are stored; empty where the store does not
+    know them for sure. To ask for them would take as long as the claim."""
 
 
 class Position(Struct, frozen=True, gc=False):

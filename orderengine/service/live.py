@@ -66,14 +66,15 @@ class RecordedSettlement:
         self._inner = inner
         self._record = record
         self._sent_here: set[str] = set()
-        self._signed_here: dict[str, bool] = {}
-        """Signed by this process and not sent yet: nothing can be known of them."""
+        self._signed_here: dict[str, Signed] = {}
+        """Signed by this process and not sent yet: nothing is known of these very ones. Read back
+        from the store they are others: whoever held the order meanwhile may have sent them."""
 
     async def sign(self, plan: SwapPlan, until_ns: int) -> Signed | None:
         """Build and sign."""
         signed = await self._inner.sign(plan, until_ns)
         if signed is not None:
-            self._signed_here[signed.signature] = True
+            self._signed_here[signed.signature] = signed
             if len(self._signed_here) > _SIGNED_MAX:
                 del self._signed_here[next(iter(self._signed_here))]
         return signed
@@ -81,7 +82,7 @@ class RecordedSettlement:
     async def send(self, signed: Signed, until_ns: int) -> None:
         """Send the bytes, unless they have executed before this process was there."""
         signature = signed.signature
-        is_new = self._signed_here.pop(signature, False)
+        is_new = self._signed_here.pop(signature, None) is signed
         if is_new or signature in self._sent_here or not await self._known(signed):
             self._sent_here.add(signature)
             await self._inner.send(signed, until_ns)

@@ -251,3 +251,22 @@ def test_what_can_land_no_more_is_forgotten() -> None:
         assert await fate_in(market, signed) == outcome
 
     run(main)
+
+
+def test_bytes_that_came_back_from_the_store_are_looked_up() -> None:
+    """Another process took the order over, sent them and died: this one had signed them."""
+
+    async def main() -> None:
+        record = Record()
+        here, there = market_of(record), market_of(record)
+        signed = await signed_in(here)
+        fate = await fate_in(there, signed)
+        swaps = len(here.world.executions)
+        stored = replace(signed)
+        await here.settlement.send(stored, FOREVER)
+        began_ns = virtualtime.now_ns()
+        assert await here.settlement.outcome(stored, FOREVER) == fate
+        assert virtualtime.now_ns() == began_ns, "it was known"
+        assert len(here.world.executions) == swaps, "it was executed again"
+
+    run(main)

@@ -2,7 +2,7 @@
 
 Theory of operation. SAQ costs about 2 ms of CPU a job, so a job carries many ids; those that come
 while a job is being enqueued go into the next one, and a pause after one that carried several lets
-more gather: who comes alone never waits. SAQ
+more gather: who comes alone does not wait. SAQ
 has no priorities on Redis, so each lane is a queue of its own. A job is a wake-up and nothing more:
 its ids may come twice, late or never, for the store decides who works on an order, and the
 ``Reconciler`` finds what nobody was woken for. So an id is dropped rather than waited with, and

@@ -101,7 +101,8 @@ class _Pending(Generic[T, R]):
     def end(self) -> None:
         """Wake who waits, or tell who does not that it was done."""
         if self.on_done is not None and not isinstance(self.answer, OrderEngineError):
-            self.on_done()
+            # What it raises must not keep the others of the batch waiting.
+            asyncio.get_running_loop().call_soon(self.on_done)
         self.after = None  # no chain of them is kept alive
         if self.done is not None and not self.done.done():  # the caller may have been cancelled
             self.done.set_result(None)
@@ -183,6 +184,8 @@ class Line:
         if self._count >= self._capacity:
             raise Unavailable(f"{self._capacity} operations wait for the database already")
         pending: _Pending[T, R] = _Pending(operation, monotonic() + _PATIENCE_S, on_done, after)
+        if (refusal := pending.refusal) is not None:
+            raise _ours(refusal)
         waiting = self._waiting.get(kind)
         if waiting is None:
             waiting = self._waiting[kind] = deque()
@@ -235,7 +238,7 @@ class Line:
         """Take the next that have nothing in common; end those that have waited too long."""
         now = monotonic()
         touched: dict[Hashable, Any] = {}
-        batch, late, left = list[_Pending[Any, Any]](), list[_Pending[Any, Any]](), deque[Any]()
+        batch, left = list[_Pending[Any, Any]](), deque[Any]()
         while waiting and len(batch) < kind.size:
             pending = waiting.popleft()
             operation = pending.operation
@@ -244,7 +247,7 @@ class Line:
             if (refusal := pending.refusal) is not None:
                 self._end([pending], _ours(refusal))
             elif pending.until < now or pending.tries >= _TRIES_MAX:
-                late.append(pending)
+                self._end([pending], Unavailable("the database is busy: this waited too long"))
             elif all(
                 earlier is not _LEFT and kind.follows(earlier, operation) for earlier in before
             ):
@@ -255,8 +258,6 @@ class Line:
                 touched.update(dict.fromkeys(touches, _LEFT))
                 left.append(pending)
         waiting.extendleft(reversed(left))
-        for pending in late:
-            self._end([pending], Unavailable("the database is busy: this waited too long"))
         return batch
 
     def _end(

@@ -21,10 +21,10 @@ WITH standing AS MATERIALIZED (
     UPDATE orders SET fence = fence + 1, lease_until_ms = now_ms() + $2::bigint,
         takeovers = takeovers + (lease_until_ms > 0)::int
     WHERE order_id = ANY (ARRAY(SELECT order_id FROM standing WHERE is_free))
-    RETURNING order_id, fence, takeovers
+    RETURNING order_id, fence, takeovers, seq
 )
 SELECT order_id, fence, takeovers, CASE WHEN fence IS NOT NULL THEN array(
-    SELECT body FROM events e WHERE e.order_id = claimed.order_id ORDER BY seq) END
+    SELECT body FROM events e WHERE e.order_id = claimed.order_id ORDER BY e.seq) END, seq
 FROM standing LEFT JOIN claimed USING (order_id)"""
 _RENEW = """
 WITH held AS MATERIALIZED (
@@ -88,7 +88,9 @@ async def _claim(link: Link, batch: Sequence[Claim]) -> Sequence[Lease | Unknown
 def _claimed(order_id: str, found: tuple[Any, ...] | None) -> Lease | UnknownOrder | None:
     if found is None:
         return UnknownOrder(order_id)
-    return None if found[0] is None else Lease(*found)
+    fence, takeovers, log, seq = found
+    # What was stored while the claim waited for the row is not in its snapshot.
+    return None if fence is None else Lease(fence, takeovers, log if len(log) == seq else ())
 
 
 async def _release(link: Link, batch: Sequence[Release]) -> Sequence[None]:

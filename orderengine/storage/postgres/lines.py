@@ -17,8 +17,8 @@ from orderengine.storage.postgres.connections import Link
 
 __all__ = ["CONNECTIONS_MAX", "PostgresLines"]
 
-CAPACITY = 100_000
-"""Operations that may wait for each connection."""
+CAPACITY = 400_000
+"""Operations that may wait for each connection: three of each order at hand, and some."""
 _READERS = 2
 CONNECTIONS_MAX = 6 + _READERS
 """Connections that one process holds at most. Opening takes one more for a moment, and so does

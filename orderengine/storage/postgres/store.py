@@ -1,7 +1,7 @@
 """Keep event logs and leases in PostgreSQL, which any number of processes share.
 
 A write is committed before its caller goes on, so what a caller has been told is on the server's
-disk, and what it reads after that is at least as new.
+disk, and what it reads after that is at least as new. Only a note is not waited for.
 """
 
 from __future__ import annotations

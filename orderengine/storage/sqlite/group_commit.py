@@ -49,7 +49,16 @@ _GATHER_S = 0.002
 class _Pending(Generic[T]):
     """Hold one operation, then what became of it."""
 
-    __slots__ = ("_after", "_on_done", "_operation", "_result", "_waiter", "error", "until")
+    __slots__ = (
+        "_after",
+        "_on_done",
+        "_operation",
+        "_result",
+        "_waiter",
+        "error",
+        "has_ended",
+        "until",
+    )
 
     def __init__(
         self,
@@ -62,6 +71,8 @@ class _Pending(Generic[T]):
         self._operation = operation
         self._result: tuple[T] | None = None
         self.error: Exception | None = None
+        self.has_ended = False
+        """Whether ``error`` is the last word."""
         self.until = until
         self._on_done = on_done
         self._waiter: asyncio.Future[None] | None = None
@@ -85,12 +96,14 @@ class _Pending(Generic[T]):
 
     def end(self) -> None:
         """Wake who waits, or tell who does not that it was done."""
+        self.has_ended = True
         self._after = None  # no chain of them is kept alive
         if self._waiter is not None:
             if not self._waiter.done():  # the caller may have been cancelled
                 self._waiter.set_result(None)
         elif self._on_done is not None and self._result is not None:
-            self._on_done()
+            # What it raises must not keep the others of the group waiting.
+            asyncio.get_running_loop().call_soon(self._on_done)
 
     async def outcome(self) -> T:
         """Wait until it was done; return or raise what became of it."""
@@ -162,6 +175,8 @@ class GroupCommit:
             raise Unavailable("the event store is closed")
         if len(self._pending) >= self._capacity:
             raise Unavailable(f"{self._capacity} writes wait for the database already")
+        if isinstance(after, _Pending) and after.has_ended and after.error is not None:
+            raise after.error
         pending = _Pending(operation, monotonic() + _PATIENCE_S, on_done, after)
         if first:
             self._pending.appendleft(pending)

@@ -1,7 +1,7 @@
 """Keep event logs and leases in an SQLite file, which several processes of one machine may share.
 
 A write is committed before its caller goes on, so what a caller has been told is in the file, and
-what it reads after that is at least as new.
+what it reads after that is at least as new. Only a note is not waited for.
 """
 
 from __future__ import annotations
