@@ -37,6 +37,8 @@ def main() -> int:
     cases = asked.cases or [case for case in CASES if case != SCALE]
     if peer is None:
         only_post = {case.name for case in COMPARED if case.mode == "post"}
+        if left_out := [case for case in cases if case in only_post]:
+            _say(f"NOT MEASURED without the peer's generator: {', '.join(left_out)}")
         cases = [case for case in cases if case not in only_post]
     targets = [target for target in asked.targets if target not in missing]
     _warn(missing)
@@ -161,4 +163,8 @@ def _show(line: str) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        raise SystemExit(main())
+    except KeyboardInterrupt:
+        _say(f"stopped; the rounds that were whole are in {RESULTS.name}, or in --results")
+        raise SystemExit(130) from None

@@ -2,14 +2,14 @@
 
 Exit code 0 if every invariant held, 1 if one was violated. A violation is told with the seed, the
 plan, and the command that runs the same again: the same faults at the same orders, and the same
-clients. What the processes do meanwhile is their own.
+clients. What the processes do meanwhile is their own. Exit code 2 if it could not run.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from signal import SIGTERM, default_int_handler, signal
 from time import monotonic
@@ -24,6 +24,7 @@ from tests.chaos.report import markdown, report, write
 from tests.chaos.storm import storm
 
 _TELL_S = 5.0
+_NOT_RUN, _STOPPED = 2, 130
 
 
 class _Teller:
@@ -53,12 +54,12 @@ class _Teller:
 def main() -> int:
     """Run it; return the exit code."""
     asked = _arguments()
-    kinds = tuple(asked.kinds.split(",")) if asked.kinds else tuple(KINDS)
+    kinds = asked.kinds or tuple(KINDS)
     faults = plan(asked.seed, asked.faults, asked.orders, kinds)
     command = (
         f"python -m tests.chaos --seed {asked.seed} --orders {asked.orders} --faults {asked.faults}"
     )
-    command += f" --kinds {asked.kinds}" if asked.kinds else ""
+    command += f" --kinds {','.join(asked.kinds)}" if asked.kinds else ""
     try:
         with tempfile.TemporaryDirectory(prefix="orderengine-chaos-") as folder:
             evidence = storm(
@@ -68,11 +69,14 @@ def main() -> int:
                 folder=Path(folder),
                 tell=_Teller(asked.orders, asked.faults),
             )
+        verdicts = judge(evidence)
+    except KeyboardInterrupt:
+        sys.stdout.write(f"\nStopped. Again: {command}\n")
+        return _STOPPED
     except Exception:
         sys.stdout.write(f"\nThe run did not come to its end. Again: {command}\n")
         sys.stdout.writelines(f"  {fault}\n" for fault in faults)
         raise
-    verdicts = judge(evidence)
     found = report(command, faults, evidence, verdicts)
     if asked.report is not None:
         write(found, asked.report)
@@ -88,10 +92,22 @@ def _arguments() -> Namespace:
     parser = ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="of the plan and of the clients")
     parser.add_argument("--orders", type=int, default=2_000, help="how many clients send")
-    parser.add_argument("--faults", type=int, default=25)
-    parser.add_argument("--kinds", help="only these, with commas between; all if left out")
+    parser.add_argument("--faults", type=int, default=25, help="how many; 0 for none")
+    parser.add_argument(
+        "--kinds", type=_kinds, help=f"of {', '.join(KINDS)}; commas between; all if left out"
+    )
     parser.add_argument("--report", type=Path, help="a JSON file; Markdown is written beside it")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if asked.seed < 0 or asked.orders < 1 or asked.faults < 0:
+        parser.error("there must be an order at least, and no number below 0")
+    return asked
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    kinds = tuple(text.split(","))
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise ArgumentTypeError(f"unknown: {', '.join(unknown)}")
+    return kinds
 
 
 if __name__ == "__main__":
@@ -99,4 +115,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except pytest.skip.Exception as missing:
-        sys.exit(f"chaos: {missing}")
+        sys.stderr.write(f"chaos: {missing}\n")
+        sys.exit(_NOT_RUN)

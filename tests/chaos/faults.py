@@ -36,7 +36,7 @@ _AT_ONCE = 5
 _FLOOD = 250
 _READY_S = 0.05
 _WOKEN_OPEN, _WOKEN_ENDED, _WOKEN_UNKNOWN = 300, 100, 20
-_HOLD_TRIES_MAX = 3
+_AGAIN_S = 0.1
 _CALM_S_MAX = 30.0
 
 
@@ -260,12 +260,12 @@ class Faults:
 
         Again from the beginning where the database goes away in between.
         """
-        for _ in range(_HOLD_TRIES_MAX):
+        until_s = monotonic() + _CALM_S_MAX
+        while not seen.stale and monotonic() < until_s:
             with suppress(Unavailable):
                 async with open_database(self._fleet.servers.database) as database:
                     seen.stale += await hold(database.orders, fault.for_ms / 1e3)
-            if seen.stale:
-                return
+            await asyncio.sleep(_AGAIN_S)
 
     async def _query(self, query: str, *values: object) -> list[asyncpg.Record]:
         """Ask PostgreSQL, again while it is away."""
@@ -278,7 +278,7 @@ class Faults:
                     finally:
                         await connection.close(timeout=2)
                 except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
-                    await asyncio.sleep(0.1)
+                    await asyncio.sleep(_AGAIN_S)
 
 
 def _what(fault: Fault) -> str:

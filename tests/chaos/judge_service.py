@@ -31,10 +31,6 @@ def stale(evidence: Evidence, findings: Findings) -> None:
                 not any(STALE_REASON in body for _, body in log),
                 f"order {write.order_id}: its log holds the write of fence {write.fence}",
             )
-    for order_id, row in evidence.orders.items():
-        findings.require(
-            row.takeovers <= row.fence, f"order {order_id} was taken over more than it was taken"
-        )
 
 
 def woken(evidence: Evidence, findings: Findings) -> None:

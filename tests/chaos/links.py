@@ -67,6 +67,7 @@ async def open_links() -> AsyncIterator[Links]:
         "tests.chaos.proxy",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for us: the links end with us
     )
     try:
         yield Links(process)

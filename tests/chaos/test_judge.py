@@ -269,6 +269,7 @@ FORGERIES: dict[str, Forgery] = {
         "I17",
         lambda e: _stream(e, LANDS).said.__setitem__(0, Heard(LANDS, 1, b"forged")),
     ),
+    "an end is never heard of": ("I17", lambda e: e.record.ended_s.pop(LANDS)),
     "a socket is closed before the end": ("I17", lambda e: _stream(e, LANDS, 2).said.pop()),
     "a process grows beside who does not read": (
         "I18",
@@ -302,6 +303,19 @@ FORGERIES: dict[str, Forgery] = {
     "a list leaves one out": ("I28", lambda e: e.listed["api-1", ALICE].pop()),
     "a list has one twice": ("I28", lambda e: e.listed["api-1", ALICE].append(LANDS)),
     "metrics count otherwise": ("I29", lambda e: e.metrics["api-1"].update(accepted=5.0)),
+    "what is right is answered with an error": (
+        "answers",
+        lambda e: e.record.tried.append(replace(e.record.tried[0], http=500, code="INTERNAL")),
+    ),
+    "a key that holds is not known": ("answers", lambda e: tried_with(e, "DELETE", http=401)),
+    "a socket of all orders is refused": (
+        "answers",
+        lambda e: e.record.streams.append(Stream(user=BOB, api="api-1", http=401)),
+    ),
+    "a socket is closed by an error": (
+        "answers",
+        lambda e: setattr(_stream(e, LANDS), "code", 1008),
+    ),
     "a process leaves files open": (
         "growth",
         lambda e: e.record.vitals.append(Vitals("work-1", 1, 1.0, 70.0, 70.0, 70.0, 5_000, 9)),
@@ -330,6 +344,22 @@ def test_a_forgery_is_found(invariant: str, forge: Callable[[Evidence], object])
     CHECKS[invariant].run(evidence, findings)
     assert findings.violations
     assert all("\n" not in said for said in findings.violations)
+
+
+def test_an_order_that_nobody_finds_again_is_judged() -> None:
+    """Neither in SQL nor by its clients: no check falls over it."""
+    evidence = sound()
+    evidence.orders.pop(LANDS)
+    evidence.record.ended_s.pop(LANDS)
+    said = [said for verdict in judge(evidence) for said in verdict.violations]
+    assert f"I1: order {LANDS} was accepted for {ALICE} and is gone" in said
+
+
+def test_other_checks_do_not_stand_for_stale_writes() -> None:
+    """Where no old lease was tried, nothing was checked of them."""
+    evidence = sound()
+    evidence.record.faults[0].stale = []
+    assert [v.invariant for v in judge(evidence) if not v.checked] == ["I20"]
 
 
 def test_every_check_is_seen_to_fail() -> None:

@@ -102,6 +102,7 @@ def main(names: tuple[str, ...], lists: bool, jobs: int, path: Path | None) -> N
     if broken:
         click.echo(f"the tests fail without a bug:\n{broken[-_SAID_MAX:]}", err=True)
     if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(_report(bugs, trials, seconds, broken))
     sys.exit(0 if caught == len(bugs) and not broken else 1)
 

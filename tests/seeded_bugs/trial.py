@@ -87,7 +87,11 @@ class Copy:
         A run that could not begin, as when a module cannot be imported, has caught nothing.
         """
         file = self._folder / bug.file
-        file.write_text(bug.patched(file.read_text("utf-8")), "utf-8")
+        try:
+            patched = bug.patched(file.read_text("utf-8"))
+        except ValueError as moved:
+            return Trial(name=bug.name, caught_by=None, seconds=0.0, said=str(moved))
+        file.write_text(patched, "utf-8")
         try:
             code, said, seconds = self._pytest(bug.caught_by)
         finally:

@@ -15,7 +15,7 @@ from tests.chaos.virtual.soak import Tally, explain, run_seeds
 from tests.chaos.virtual.world import run_plan
 
 _BATCH = 100
-_FAILED = 1
+_FAILED, _STOPPED = 1, 130
 
 
 def _parsed() -> argparse.Namespace:
@@ -26,7 +26,21 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument("--report", type=Path, help="where the summary is written as JSON")
     parser.add_argument("--seed", type=int, help="run this one only and show what happened")
     parser.add_argument("--keep", help="of its plan only the items with these numbers: 3,7")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if asked.seeds < 1 or asked.processes < 1 or asked.first < 0 or (asked.seed or 0) < 0:
+        parser.error("there must be a seed and a process at least, and no seed below 0")
+    if asked.keep is not None:
+        if asked.seed is None:
+            parser.error("--keep goes with --seed")
+        asked.keep = _kept(parser, asked.keep, len(plan_of(asked.seed).items))
+    return asked
+
+
+def _kept(parser: argparse.ArgumentParser, text: str, count: int) -> tuple[int, ...]:
+    numbers = text.split(",")
+    if not all(number.isdecimal() and int(number) < count for number in numbers):
+        parser.error(f"--keep takes numbers below {count} with commas between, not {text!r}")
+    return tuple(map(int, numbers))
 
 
 def _say(text: str, *, end: str = "\n") -> None:
@@ -34,9 +48,9 @@ def _say(text: str, *, end: str = "\n") -> None:
     sys.stdout.flush()
 
 
-def _one(seed: int, keep: str | None) -> int:
+def _one(seed: int, keep: tuple[int, ...] | None) -> int:
     plan = plan_of(seed)
-    kept = tuple(range(len(plan.items))) if keep is None else tuple(map(int, keep.split(",")))
+    kept = tuple(range(len(plan.items))) if keep is None else keep
     report = run_plan(plan.kept(kept))
     _say(explain(seed, report.violations, kept))
     for name, count in sorted(report.struck.items()):
@@ -73,6 +87,7 @@ def _many(arguments: argparse.Namespace) -> int:
     }
     text = json.dumps(summary, indent=2)
     if arguments.report is not None:
+        arguments.report.parent.mkdir(parents=True, exist_ok=True)
         arguments.report.write_text(text + "\n", "utf-8")
     _say("\n" + text)
     return _FAILED if tally.failures else 0
@@ -87,4 +102,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(_STOPPED)
