@@ -38,7 +38,7 @@ def readable(evidence: Evidence, findings: Findings) -> None:
                 tried.http != 404, f"order {tried.asked} was accepted, then unknown to DELETE"
             )
     for stream in record.streams:
-        if stream.order_id:
+        if stream.order_id and not stream.is_spying:
             findings.require(
                 stream.http not in (401, 403, 404),
                 f"order {stream.order_id} was accepted, then refused to {stream.user}"
@@ -54,6 +54,8 @@ def answered(evidence: Evidence, findings: Findings) -> None:
             f"{tried.verb} of {tried.user} was answered with {tried.http} {tried.code}",
         )
     for stream in evidence.record.streams:
+        if stream.is_spying:
+            continue  # another check's
         findings.require(
             stream.http in _LATER | {101} and stream.code in _CLOSED,
             f"a socket of {stream.user} on {stream.api} was answered with {stream.http}, closed"
@@ -142,6 +144,12 @@ def private(evidence: Evidence, findings: Findings) -> None:
             )
     findings.require(len(bodies - {""}) <= 1, f"unknown orders are answered in ways: {bodies}")
     for stream in evidence.record.streams:
+        if stream.is_spying:
+            findings.require(
+                stream.http in _LATER | {404},
+                f"order {stream.order_id} was opened to {stream.user} on a socket of {stream.api}:"
+                f" {stream.http}",
+            )
         heard = {message.order_id for message in stream.said}
         for order_id in heard:
             row = evidence.orders.get(order_id)

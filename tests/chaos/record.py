@@ -61,6 +61,8 @@ class Stream(Struct, kw_only=True):
     reason: str = ""
     was_frozen: bool = False
     """Whether it was not read for a time, on purpose."""
+    is_spying: bool = False
+    """Whether the order is another user's, or nobody's."""
 
 
 class StaleWrite(Struct, frozen=True):

@@ -277,6 +277,12 @@ FORGERIES: dict[str, Forgery] = {
     ),
     "an order is shown to another": ("I19", lambda e: tried_with(e, "SPY", http=200)),
     "another's order is answered otherwise": ("I19", lambda e: tried_with(e, "SPY", text="his")),
+    "a socket of another's order is opened": (
+        "I19",
+        lambda e: e.record.streams.append(
+            Stream(user=BOB, api="api-1", order_id=LANDS, is_spying=True)
+        ),
+    ),
     "another's order is on a socket": ("I19", lambda e: setattr(_stream(e, LANDS), "user", BOB)),
     "another's order is listed": ("I19", lambda e: e.listed["api-1", BOB].append(LANDS)),
     "an old lease writes": (

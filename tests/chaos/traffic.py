@@ -41,6 +41,10 @@ class _Said(Struct):
 _read = msgspec.json.Decoder(_Said).decode
 
 
+def _nothing(order_id: str, seq: int, status: str) -> None:
+    """Hear what nobody may hear: the judge reads it from the record."""
+
+
 class Traffic:
     """Send orders of several users until there are enough.
 
@@ -170,10 +174,13 @@ class Traffic:
                 pause_s = min(2 * pause_s, _PAUSE_S_MAX)
 
     async def _spy(self, user: str) -> None:
-        """Ask for another user's order, and for one that nobody has."""
+        """Ask for another user's order, and for one that nobody has, and listen for them."""
         others = [order_id for owner, order_id in self._strangers.items() if owner != user]
         for asked in (*others, "0" * 32):
             await self._ask("SPY", user, f"/orders/{asked}", asked=asked)
+            api = self._way()
+            stream = Stream(user=user, api=api, order_id=asked, is_spying=True)
+            await listen(stream, self._urls[api], self._keys[user], self._record, _nothing)
 
     async def _follow(self, user: str, order_id: str) -> None:
         """Read an order's log on sockets until its end, going on where the last one was cut."""
