@@ -22,9 +22,11 @@ _ORIGINAL = MarketConfig(
     skip_rate=0.0,
     quote_latency=LatencyConfig(median="200ms"),
     build_latency=LatencyConfig(median="0ms"),
+    # A thousand orders at once, or thousands within a slot, must not move the price beyond each
+    # other's limits: these profiles are for trying out and measuring the service, not the market.
     pools=(
-        PoolConfig(name="raydium", venue="raydium_cpmm", depth="5000000USDC"),
-        PoolConfig(name="meteora", venue="meteora_dlmm", depth="2000000USDC", bin_step=20),
+        PoolConfig(name="raydium", venue="raydium_cpmm", depth="5000000000USDC"),
+        PoolConfig(name="meteora", venue="meteora_dlmm", depth="2000000000USDC", bin_step=20),
     ),
     flow=FlowConfig(trades_per_slot=0.05),
     landing=LandingConfig(
@@ -40,11 +42,6 @@ _INSTANT = replace(
     _ORIGINAL,
     slot="400ms",
     quote_latency=LatencyConfig(median="0ms"),
-    # Within a slot thousands of orders must not move the price beyond each other's limits.
-    pools=(
-        PoolConfig(name="raydium", venue="raydium_cpmm", depth="5000000000USDC"),
-        PoolConfig(name="meteora", venue="meteora_dlmm", depth="2000000000USDC", bin_step=20),
-    ),
     flow=FlowConfig(trades_per_slot=2.0),
     landing=LandingConfig(
         model="instant", drop_rate=0.0, confirm=LatencyConfig(median="0ms"), blockhash_blocks=150
@@ -71,6 +68,6 @@ PROFILES: dict[str, MarketConfig] = {
         ),
     ),
 }
-"""``original``: quotes after 200 ms, execution after 2 to 3 s, nothing lost; ``instant``: no delay,
-and pools so deep that a service under load measures itself and not the market; ``solana``: slots,
-landing, drops, as in the default study; ``solana-fast``: the same, 20 times as fast."""
+"""``original``: quotes after 200 ms, execution after 2 to 3 s, nothing lost; ``instant``: no delay.
+Both have pools so deep that a service under load measures itself. ``solana``: slots, landing,
+drops, as in the default study; ``solana-fast``: the same, 20 times as fast."""

@@ -315,8 +315,9 @@ SETTINGS: tuple[Setting, ...] = (
     _choice(
         "ORDERENGINE_SIM_PROFILE",
         tuple(PROFILES),
-        "`original`: quotes after 200 ms, execution after 2 to 3 s; `instant`: no delay, pools that"
-        " bear any load; `solana`: slots, landing, drops; `solana-fast`: the same with 20 ms slots",
+        "`original`: quotes after 200 ms, execution after 2 to 3 s; `instant`: no delay (the pools"
+        " of both bear any load); `solana`: slots, landing, drops; `solana-fast`: the same with"
+        " 20 ms slots",
     ),
     _count("ORDERENGINE_SIM_SEED", 0, 2**63 - 1, "what the simulated world draws from"),
     Setting(

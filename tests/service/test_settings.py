@@ -329,12 +329,13 @@ def drawn_from(config: LatencyConfig) -> LatencyConfig:
 
 
 def test_the_original_profile_is_the_world_of_the_originals_study() -> None:
-    """The same live as in the scenario ``seed_default``."""
+    """The same live as in the scenario ``seed_default``, but for pools that bear any load."""
 
     def meant(market: MarketConfig) -> MarketConfig:
         landing = market.landing
         return replace(
             market,
+            pools=tuple(replace(pool, depth="1USDC") for pool in market.pools),
             quote_latency=drawn_from(market.quote_latency),
             build_latency=drawn_from(market.build_latency),
             landing=replace(
