@@ -242,21 +242,21 @@ class Line:
         while waiting and len(batch) < kind.size:
             pending = waiting.popleft()
             operation = pending.operation
-            touches = kind.touches(operation)
-            before = [touched[name] for name in touches if name in touched]
             if (refusal := pending.refusal) is not None:
                 self._end([pending], _ours(refusal))
-            elif pending.until < now or pending.tries >= _TRIES_MAX:
+                continue
+            if pending.until < now or pending.tries >= _TRIES_MAX:
                 self._end([pending], Unavailable("the database is busy: this waited too long"))
-            elif all(
-                earlier is not _LEFT and kind.follows(earlier, operation) for earlier in before
-            ):
-                touched.update(dict.fromkeys(touches, operation))
-                batch.append(pending)
-            else:
-                # What comes after it on the same must not overtake it.
-                touched.update(dict.fromkeys(touches, _LEFT))
-                left.append(pending)
+                continue
+            touches, fits = kind.touches(operation), True
+            for name in touches:
+                if name in touched:
+                    earlier = touched[name]
+                    fits = fits and earlier is not _LEFT and kind.follows(earlier, operation)
+            for name in touches:
+                # What comes after one that is left on the same must not overtake it.
+                touched[name] = operation if fits else _LEFT
+            (batch if fits else left).append(pending)
         waiting.extendleft(reversed(left))
         return batch
 

@@ -25,9 +25,8 @@ from orderengine.errors import (
     UnknownOrder,
 )
 from orderengine.execution.ports import IdempotencyKey, Signed
-from orderengine.model.canonical import tag_of
+from orderengine.model.canonical import writer_of
 from orderengine.model.events import Accepted, Event
-from orderengine.model.wire import encode
 from orderengine.storage.postgres.batches import AGAIN, Again, Kind
 from orderengine.storage.postgres.connections import Link
 from orderengine.storage.rows import URGENCY
@@ -139,11 +138,11 @@ class Create(NamedTuple):
             accepted.order_id,
             order.user,
             URGENCY[order.priority],
-            accepted.status.value,
+            accepted.status,
             accepted.at_ns,
             order.deadline_ns,
             _tag(accepted),
-            encode(accepted).decode(),
+            writer_of(type(accepted))(accepted),
             *((None, None, None) if key is None else (key.user, key.key, key.request_sha256)),
         )
 
@@ -180,8 +179,8 @@ class Append(NamedTuple):
             event.seq,
             self.fence,
             _tag(event),
-            event.status.value,
-            encode(event).decode(),
+            event.status,
+            writer_of(type(event))(event),
             event.status.is_terminal,
             event.at_ns,
         )
@@ -200,7 +199,7 @@ class Execution(NamedTuple):
 
 
 def _tag(event: Event) -> str:
-    return str(tag_of(type(event)))
+    return str(type(event).__struct_config__.tag)
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], count: int) -> list[list[Any]]:
