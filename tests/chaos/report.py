@@ -18,7 +18,7 @@ from tests.chaos.figures import fault_figures, figures
 from tests.chaos.judge import ELSEWHERE, Verdict
 from tests.chaos.plan import KINDS, Fault
 
-__all__ = ["markdown", "report", "write"]
+__all__ = ["markdown", "provenance", "report", "write"]
 
 _SHOWN = 20
 _HERE = Path(__file__).parent
@@ -28,14 +28,7 @@ def report(
     command: str, plan: Sequence[Fault], evidence: Evidence, verdicts: Sequence[Verdict]
 ) -> dict[str, Any]:
     """Return all of it as JSON's own types."""
-    found: dict[str, Any] = {
-        "command": command,
-        "commit": _commit(),
-        "machine": {
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
+    found: dict[str, Any] = provenance(command) | {
         "is_sound": not any(verdict.violations for verdict in verdicts),
         "plan": list(plan),
         "faults": fault_figures(evidence.record),
@@ -55,6 +48,19 @@ def report(
     }
     built: dict[str, Any] = msgspec.to_builtins(found)
     return built
+
+
+def provenance(command: str) -> dict[str, Any]:
+    """Return what was run, at which commit, and on what; no host and no path."""
+    return {
+        "command": command,
+        "commit": _commit(),
+        "machine": {
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "system": f"{platform.system()} {platform.machine()}",
+        },
+    }
 
 
 def _commit() -> str:

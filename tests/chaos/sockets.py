@@ -63,18 +63,9 @@ async def listen(
         stream.http = 0
         return
     try:
-        while True:
-            async with asyncio.timeout(_SILENCE_S_MAX):
-                body = await socket.recv(decode=False)
-            message = _read(body)
-            stream.said.append(Heard(message.order_id, message.seq, digest_of(body)))
-            hear(message.order_id, message.seq, message.status)
-    except (ConnectionClosed, TimeoutError):
-        pass
+        await _read_on(socket, stream, _SILENCE_S_MAX, hear)
     finally:
-        with suppress(OSError, WebSocketException):
-            await socket.close()
-        stream.code, stream.reason = socket.close_code or 1006, socket.close_reason or ""
+        await _end(socket, stream)
 
 
 async def freeze_one(stream: Stream, url: str, key: str, record: Record, for_s: float) -> None:
@@ -91,17 +82,32 @@ async def freeze_one(stream: Stream, url: str, key: str, record: Record, for_s: 
         return
     try:
         await asyncio.sleep(for_s)
+        await _read_on(socket, stream, 1.0, lambda *_: None)
+    finally:
+        await _end(socket, stream)
+
+
+async def _read_on(
+    socket: ClientConnection,
+    stream: Stream,
+    silence_s: float,
+    hear: Callable[[str, int, str], None],
+) -> None:
+    """Note every message, until the socket is closed or says nothing for so long."""
+    with suppress(ConnectionClosed, TimeoutError):
         while True:
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(silence_s):
                 body = await socket.recv(decode=False)
             message = _read(body)
             stream.said.append(Heard(message.order_id, message.seq, digest_of(body)))
-    except (ConnectionClosed, TimeoutError):
-        pass
-    finally:
-        with suppress(OSError, WebSocketException):
-            await socket.close()
-        stream.code, stream.reason = socket.close_code or 1006, socket.close_reason or ""
+            hear(message.order_id, message.seq, message.status)
+
+
+async def _end(socket: ClientConnection, stream: Stream) -> None:
+    """Close the socket, and note how it was closed."""
+    with suppress(OSError, WebSocketException):
+        await socket.close()
+    stream.code, stream.reason = socket.close_code or 1006, socket.close_reason or ""
 
 
 async def _open(url: str, path: str, key: str, *, max_queue: int) -> ClientConnection:

@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
+from tests.chaos.report import provenance
 from tests.chaos.virtual.plan import plan_of
 from tests.chaos.virtual.soak import Tally, explain, run_seeds
 from tests.chaos.virtual.world import run_plan
@@ -80,11 +81,16 @@ def _many(arguments: argparse.Namespace) -> int:
                 end="",
             )
     wall_s = time.monotonic() - began_s
-    summary = tally.summary() | {
-        "first": arguments.first,
-        "wall_seconds": round(wall_s, 1),
-        "seeds_per_second": round(tally.seeds / wall_s, 1),
-    }
+    command = f"python -m tests.chaos.virtual --first {arguments.first} --seeds {arguments.seeds}"
+    summary = (
+        provenance(command)
+        | tally.summary()
+        | {
+            "first": arguments.first,
+            "wall_seconds": round(wall_s, 1),
+            "seeds_per_second": round(tally.seeds / wall_s, 1),
+        }
+    )
     text = json.dumps(summary, indent=2)
     if arguments.report is not None:
         arguments.report.parent.mkdir(parents=True, exist_ok=True)
