@@ -73,7 +73,7 @@ def main() -> int:
     except KeyboardInterrupt:
         sys.stdout.write(f"\nStopped. Again: {command}\n")
         return _STOPPED
-    except Exception:
+    except Exception:  # raised again, but first whoever reads it can have it again
         sys.stdout.write(f"\nThe run did not come to its end. Again: {command}\n")
         sys.stdout.writelines(f"  {fault}\n" for fault in faults)
         raise

@@ -6,8 +6,8 @@ It is written anew here, without the package's own client: a judge had better re
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from hashlib import blake2b
 
 import msgspec
@@ -52,39 +52,49 @@ async def listen(
         record: takes the stream.
         hear: told of each message's order, number and status.
     """
-    record.streams.append(stream)
-    path = f"/ws/{stream.order_id}?from_seq={stream.from_seq}" if stream.order_id else "/ws"
-    try:
-        socket = await _open(url, path, key, max_queue=256)
-    except InvalidStatus as error:
-        stream.http = error.response.status_code
-        return
-    except (OSError, EOFError, WebSocketException):
-        stream.http = 0
-        return
-    try:
-        await _read_on(socket, stream, _SILENCE_S_MAX, hear)
-    finally:
-        await _end(socket, stream)
+    async with _opened(stream, url, key, record, max_queue=256) as socket:
+        if socket is not None:
+            await _read_on(socket, stream, _SILENCE_S_MAX, hear)
 
 
 async def freeze_one(stream: Stream, url: str, key: str, record: Record, for_s: float) -> None:
     """Open a socket of all orders of a user, read nothing for a time, then what there is."""
-    record.streams.append(stream)
     stream.was_frozen = True
+    async with _opened(stream, url, key, record, max_queue=1) as socket:
+        if socket is not None:
+            await asyncio.sleep(for_s)
+            await _read_on(socket, stream, 1.0, lambda *_: None)
+
+
+@asynccontextmanager
+async def _opened(
+    stream: Stream, url: str, key: str, record: Record, *, max_queue: int
+) -> AsyncIterator[ClientConnection | None]:
+    """Give the socket, None if there was none to be had, and note how it opened and closed."""
+    record.streams.append(stream)
+    path = f"/ws/{stream.order_id}?from_seq={stream.from_seq}" if stream.order_id else "/ws"
+    socket: ClientConnection | None = None
     try:
-        socket = await _open(url, "/ws", key, max_queue=1)
+        socket = await connect(
+            "ws" + url.removeprefix("http") + path,
+            additional_headers={"Authorization": f"Bearer {key}"},
+            open_timeout=_OPEN_S_MAX,
+            close_timeout=1,
+            compression=None,
+            max_queue=max_queue,
+            proxy=None,
+        )
     except InvalidStatus as error:
         stream.http = error.response.status_code
-        return
     except (OSError, EOFError, WebSocketException):
         stream.http = 0
-        return
     try:
-        await asyncio.sleep(for_s)
-        await _read_on(socket, stream, 1.0, lambda *_: None)
+        yield socket
     finally:
-        await _end(socket, stream)
+        if socket is not None:
+            with suppress(OSError, WebSocketException):
+                await socket.close()
+            stream.code, stream.reason = socket.close_code or 1006, socket.close_reason or ""
 
 
 async def _read_on(
@@ -101,22 +111,3 @@ async def _read_on(
             message = _read(body)
             stream.said.append(Heard(message.order_id, message.seq, digest_of(body)))
             hear(message.order_id, message.seq, message.status)
-
-
-async def _end(socket: ClientConnection, stream: Stream) -> None:
-    """Close the socket, and note how it was closed."""
-    with suppress(OSError, WebSocketException):
-        await socket.close()
-    stream.code, stream.reason = socket.close_code or 1006, socket.close_reason or ""
-
-
-async def _open(url: str, path: str, key: str, *, max_queue: int) -> ClientConnection:
-    return await connect(
-        "ws" + url.removeprefix("http") + path,
-        additional_headers={"Authorization": f"Bearer {key}"},
-        open_timeout=_OPEN_S_MAX,
-        close_timeout=1,
-        compression=None,
-        max_queue=max_queue,
-        proxy=None,
-    )

@@ -71,7 +71,7 @@ class RemoteVenue:
 
     async def read(self, order: Order, attempt: int, until_ns: int) -> Reading:
         """Have no pools to hand out: the orders here are routed by quotes."""
-        raise NotImplementedError
+        raise AssertionError("a router of quotes asked for pools")
 
 
 class NodeSettlement:
