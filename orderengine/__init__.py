@@ -18,6 +18,8 @@ from orderengine.model.order import Leg, Mode, Order, Priority, Quote, Route
 from orderengine.model.tokens import Token, token
 
 if TYPE_CHECKING:
+    from orderengine.study.calibrated import Calibration
+    from orderengine.study.calibration import calibrate
     from orderengine.study.live import Client
     from orderengine.study.result import Result
     from orderengine.study.routes import market_view, route
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Calibration",
     "Client",
     "Event",
     "Leg",
@@ -42,6 +45,7 @@ __all__ = [
     "Status",
     "Token",
     "amount",
+    "calibrate",
     "errors",
     "fold",
     "format_amount",
@@ -54,9 +58,11 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Calibration": "orderengine.study.calibrated",
     "Client": "orderengine.study.live",
     "Result": "orderengine.study.result",
     "Scenario": "orderengine.study.scenario",
+    "calibrate": "orderengine.study.calibration",
     "market_view": "orderengine.study.routes",
     "route": "orderengine.study.routes",
     "scenario": "orderengine.study.run",

@@ -6,7 +6,7 @@ under the common forms of colour blindness and reads on white and on black.
 
 from __future__ import annotations
 
-__all__ = ["GRID", "INK", "MUTED", "PARTS", "SIDES", "STAGES", "STATUSES", "venue_colour"]
+__all__ = ["GRID", "INK", "MUTED", "PARTS", "SERIES", "SIDES", "STAGES", "STATUSES", "venue_colour"]
 
 INK, MUTED, GRID = "#1f2937", "#6b7280", "#e5e7eb"
 """Text, secondary text, and lines behind the data."""
@@ -42,6 +42,8 @@ STATUSES = {
     "expired": _SAND,
 }
 PARTS = {"price_impact": _BLUE, "fees": _SKY, "delay": _SAND, "failure": _ROSE}
+SERIES = (INK, _BLUE, _ROSE, _TEAL, _PURPLE, _SAND)
+"""Of lines that have no fixed colour, in this order; their greys differ, too."""
 SIDES = {"sell": _ROSE, "buy": _BLUE}
 _VENUES = {
     "raydium_cpmm": _BLUE,

@@ -32,9 +32,9 @@ def page(logs: list[list[Event]], facts: ReportFacts = FACTS, title: str = "A st
 
 
 def test_page_has_every_part() -> None:
-    """Tiles, tables, six charts, one order, assumptions, scenario, hash and command."""
+    """Tiles, tables, ten charts, one order, assumptions, scenario, hash and command."""
     html = page(seeded_logs(300))
-    assert html.count("<svg") == 6
+    assert html.count("<svg") == 10
     assert html.count('class="tile"') == 6
     for expected in (
         "A lead &amp; more",

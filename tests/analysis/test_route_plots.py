@@ -8,7 +8,7 @@ import pytest
 
 from orderengine.analysis import plots
 from orderengine.model.order import Leg, Mode, Route
-from tests.analysis.test_plots import encoded, rows_of
+from tests.analysis.test_plots import data_of, encoded
 
 
 def leg(pool: str, sell: str, buy: str, amount_in: int, amount_out: int) -> Leg:
@@ -46,7 +46,7 @@ ROUTES = {
 def test_a_route_renders(name: str) -> None:
     """With one leg, with hops, with tokens that are not built in."""
     drawn = plots.route(ROUTES[name])
-    assert rows_of(drawn.to_dict()) <= 2_000
+    assert len(data_of(drawn)) <= 2_000
     svg = plots.to_svg(drawn, "r-")
     assert svg.startswith("<svg")
     assert "NaN" not in svg

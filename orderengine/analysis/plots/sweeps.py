@@ -1,0 +1,229 @@
+"""Draw a sweep: a metric over a field with intervals, the cost-latency front, paired differences.
+
+A sweep's table has one row a cell and replicate; its columns are scenario fields and metrics, by
+dotted names such as ``engine.workers`` and ``latency_ms.total.p95``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from orderengine.analysis import palette
+from orderengine.analysis.frontier import cell_means
+from orderengine.analysis.intervals import Estimate
+from orderengine.analysis.plots import theme
+from orderengine.analysis.plots.theme import HEIGHT, WIDTH, AnyChart
+from orderengine.analysis.wording import count
+
+__all__ = ["frontier", "metric_over", "paired_difference"]
+
+_UNITS = {
+    "latency_ms": "ms",
+    "shortfall_bps": "bps",
+    "fill_rate": "share",
+    "filled_per_second": "1/s",
+}
+_LABELS_MAX = 12
+_WIDE = 16
+
+
+def metric_over(
+    table: pl.DataFrame,
+    x: str,
+    metric: str,
+    color: str | None = None,
+    confidence: float = 0.95,
+) -> AnyChart:
+    """Draw the mean of a metric over its replicates, by a field, with Student's t intervals.
+
+    ``x`` and ``color`` are columns of the table; other fields that vary are averaged over, seed by
+    seed, so fix them with a filter first. Numbers have an axis to scale, a logarithmic one where
+    they span more than a factor of 16; other values have one place each.
+
+    Raises:
+        InvalidData: the table lacks a column.
+    """
+    by = [x] if color is None else [x, color]
+    means = cell_means(table, by, metric, confidence)
+    rows = [
+        {"x": row[x], "of": "" if color is None else _series(color, row[color]), **_figures(row)}
+        for row in means.filter(pl.col("value").is_not_null()).to_dicts()
+    ]
+    if not rows:
+        return theme.nothing(metric, f"no replicate has {metric}")
+    is_number = table.schema[x].is_numeric()
+    if not is_number:
+        rows = [row | {"x": str(row["x"])} for row in rows]
+    axis = _axis(x, [row["x"] for row in rows], is_number=is_number)
+    names = list(dict.fromkeys(row["of"] for row in rows))
+    colour, dash = theme.lines("of", names)
+    if color is None:
+        colour, dash = colour.legend(None), dash.legend(None)
+    base = alt.Chart(alt.InlineData(values=rows)).encode(x=axis, color=colour)
+    y = alt.Y("value:Q", title=_titled(metric), scale=alt.Scale(zero=False, padding=6))
+    marks: list[alt.Chart] = [
+        base.mark_rule(strokeWidth=1.6).encode(y="low:Q", y2="high:Q"),
+        base.mark_tick(orient="horizontal", size=9, thickness=1.4).encode(y="low:Q"),
+        base.mark_tick(orient="horizontal", size=9, thickness=1.4).encode(y="high:Q"),
+        base.mark_circle(size=46, opacity=1).encode(y=y),
+    ]
+    line = base.mark_line(strokeWidth=1.3, opacity=0.8).encode(y=y, strokeDash=dash, order="x:Q")
+    marks = [line, *marks] if is_number else marks
+    counts = sorted(int(many) for many in means["count"])
+    runs = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
+    told = f"Mean and {100 * confidence:g} % interval of {runs} replicates a point"
+    title = theme.title(f"{metric} over {x}", told)
+    return theme.themed(alt.layer(*marks).properties(width=WIDTH, height=HEIGHT, title=title))
+
+
+def frontier(
+    front: pl.DataFrame,
+    by: Sequence[str],
+    *,
+    cost_title: str = "mean shortfall, bps",
+    latency_title: str = "p95 from accepted to the end, ms",
+) -> AnyChart:
+    """Draw each cell's cost against its latency, intervals in both; the front is joined by a line.
+
+    ``front`` is ``frontier.frontier``; up to 12 cells on the front carry their settings as labels.
+    """
+    heading = "Cost against latency"
+    rows = front.to_dicts()
+    if not rows:
+        return theme.nothing(heading, "no cell has both figures")
+    for row in rows:
+        row["label"] = ", ".join(f"{row[name]}" for name in by)
+        for name in ("cost", "latency"):
+            for end in ("low", "high"):
+                if row[f"{name}_{end}"] is None:
+                    row[f"{name}_{end}"] = row[name]
+        row["of"] = _FRONT if row["on_front"] else _MAYBE if row["may_be"] else _BEATEN
+    shown = [{k: v for k, v in row.items() if "." not in k} for row in rows]
+    names = [name for name in (_FRONT, _MAYBE, _BEATEN) if any(r["of"] == name for r in shown)]
+    looks = {_FRONT: palette.INK, _MAYBE: palette.SIDES["buy"], _BEATEN: "#b0b7c0"}
+    shapes = {_FRONT: "circle", _MAYBE: "diamond", _BEATEN: "square"}
+    colour = theme.colour("of", names, [looks[name] for name in names])
+    x = alt.X("latency:Q", title=latency_title, scale=alt.Scale(zero=False, padding=14))
+    y = alt.Y("cost:Q", title=cost_title, scale=alt.Scale(zero=False, padding=10))
+    base = alt.Chart(alt.InlineData(values=shown)).encode(color=colour)
+    across = base.mark_rule(strokeWidth=1.2).encode(y=y, x="latency_low:Q", x2="latency_high:Q")
+    up = base.mark_rule(strokeWidth=1.2).encode(x=x, y="cost_low:Q", y2="cost_high:Q")
+    shape = alt.Shape(
+        "of:N",
+        sort=names,
+        scale=alt.Scale(domain=names, range=[shapes[name] for name in names]),
+        legend=None,
+    )
+    points = base.mark_point(filled=True, size=60, opacity=1).encode(x=x, y=y, shape=shape)
+    best = sorted((row for row in shown if row["on_front"]), key=lambda row: row["latency"])
+    joined = (
+        alt.Chart(alt.InlineData(values=best))
+        .mark_line(color=palette.INK, strokeWidth=1.2, interpolate="step-after")
+        .encode(x=x, y=y, order="latency:Q")
+    )
+    labels = (
+        alt.Chart(alt.InlineData(values=best[:_LABELS_MAX]))
+        .mark_text(align="left", baseline="bottom", dx=7, dy=-4, fontSize=11.5, color=palette.INK)
+        .encode(x=x, y=y, text="label:N")
+    )
+    told = f"{count(len(shown), 'cell')} of {', '.join(by)}; less is better, bars are intervals"
+    layers = alt.layer(joined, across, up, points, labels)
+    return theme.themed(
+        layers.properties(width=WIDTH, height=HEIGHT + 60, title=theme.title(heading, told))
+    )
+
+
+_FRONT, _MAYBE, _BEATEN = "on the front", "may be on it", "beaten"
+
+
+def paired_difference(differences: Mapping[str, Estimate], unit: str = "bps") -> AnyChart:
+    """Draw differences with their intervals around 0, one a row, such as paired and unpaired.
+
+    One whose interval leaves out 0 has a filled point.
+    """
+    heading = "Difference with its interval"
+    rows = [
+        {
+            "what": name,
+            **_figures({"value": found.value, "low": found.low, "high": found.high}),
+            "told": f"{found}",
+            "filled": not found.low <= 0 <= found.high,
+        }
+        for name, found in differences.items()
+        if isfinite(found.value)
+    ]
+    if not rows:
+        return theme.nothing(heading, "nothing was compared")
+    base = alt.Chart(alt.InlineData(values=rows)).encode(
+        y=alt.Y(
+            "what:N", sort=None, title=None, axis=alt.Axis(labelColor=palette.INK, labelLimit=260)
+        )
+    )
+    x = alt.X("value:Q", title=f"difference, {unit}")
+    zero = (
+        alt.Chart(alt.InlineData(values=[{"x": 0}]))
+        .mark_rule(color=palette.MUTED, strokeDash=[4, 3])
+        .encode(x="x:Q")
+    )
+    rule = base.mark_rule(color=palette.INK, strokeWidth=1.8).encode(x="low:Q", x2="high:Q")
+    ends = [
+        base.mark_tick(orient="vertical", size=10, thickness=1.6, color=palette.INK).encode(
+            x=f"{end}:Q"
+        )
+        for end in ("low", "high")
+    ]
+    point = base.mark_point(size=60, opacity=1, stroke=palette.INK, strokeWidth=1.6).encode(
+        x=x,
+        fill=alt.Fill(
+            "filled:N",
+            scale=alt.Scale(domain=[True, False], range=[palette.INK, "#ffffff"]),
+            legend=None,
+        ),
+    )
+    words = base.encode(x=x, text="told:N")
+    # On white, for the line at 0 would strike it through.
+    halo = words.mark_text(dy=-13, fontSize=12, stroke="white", strokeWidth=4)
+    text = words.mark_text(dy=-13, fontSize=12, color=palette.INK)
+    confidence = next(iter(differences.values())).confidence
+    told = f"{100 * confidence:g} % intervals; a filled point differs from 0"
+    return theme.themed(
+        alt.layer(zero, rule, *ends, point, halo, text).properties(
+            width=WIDTH - 190, height={"step": 46}, title=theme.title(heading, told)
+        )
+    )
+
+
+def _axis(title: str, values: Sequence[Any], *, is_number: bool) -> alt.X:
+    """Return the axis of a field: its own values as ticks; logarithmic where they span decades."""
+    if not is_number:
+        return alt.X("x:N", title=title, sort=None, axis=alt.Axis(labelAngle=0))
+    ticks = sorted(set(values))
+    is_wide = ticks[0] > 0 and ticks[-1] >= _WIDE * ticks[0]
+    return alt.X(
+        "x:Q",
+        title=title,
+        scale=alt.Scale(type="log" if is_wide else "linear", zero=False, nice=False, padding=14),
+        axis=alt.Axis(values=ticks, format="~g") if len(ticks) <= _LABELS_MAX else alt.Axis(),
+    )
+
+
+def _figures(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return value, low and high; an open end is drawn at the value."""
+    value = row["value"]
+    bounds = {end: row[end] for end in ("low", "high")}
+    is_known = {end: v is not None and isfinite(v) for end, v in bounds.items()}
+    return {"value": value} | {end: v if is_known[end] else value for end, v in bounds.items()}
+
+
+def _series(field: str, value: object) -> str:
+    return f"{field} = {value!s}"
+
+
+def _titled(metric: str) -> str:
+    unit = _UNITS.get(metric.split(".", maxsplit=1)[0])
+    return f"{metric}, {unit}" if unit else metric
