@@ -50,6 +50,8 @@ class SwapPlan(Struct, frozen=True, kw_only=True, gc=False):
     attempt: int
     amount_in_max: int
     amount_out_min: int
+    unit_price: int | None = None
+    """Micro-lamports a compute unit; None for the settlement's own."""
 
 
 class Signed(Struct, frozen=True, kw_only=True, gc=False):

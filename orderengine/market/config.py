@@ -12,6 +12,13 @@ from typing import Literal
 
 from msgspec import Struct
 
+from orderengine.market.chain.bids import BidConfig
+from orderengine.market.chain.blocks import BlockConfig
+from orderengine.market.chain.commitment import CommitmentLevel, ConsensusConfig
+from orderengine.market.chain.congestion import CongestionConfig
+from orderengine.market.chain.leaders import LeaderConfig, Leaders
+from orderengine.market.chain.paths import PathName, PathsConfig
+from orderengine.market.draws import Draws
 from orderengine.market.fields import (
     Duration,
     TokenAmount,
@@ -48,9 +55,11 @@ class FeeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class LandingConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Describe how a sent transaction reaches a block, and when it never does."""
 
-    model: Literal["delay", "slots", "instant"] = "delay"
+    model: Literal["delay", "slots", "instant", "network"] = "delay"
     """``delay``: lands in the first slot that begins after a drawn delay; ``slots``: lands a
-    geometric number of slots after the one it is sent in; ``instant``: lands as it is sent."""
+    geometric number of slots after the one it is sent in; ``instant``: lands as it is sent;
+    ``network``: as ``delay``, but delay and loss are those of its path, and grow with congestion.
+    """
     delay: LatencyConfig = LatencyConfig(model="lognormal", median="2000ms", sigma=0.42)
     """With waiting for the next slot's start, 6 slots in the median, as measured; the spread makes
     the p90 until confirmation that of 188 measured transfers (p50 3,225, p90 4,663 ms)."""
@@ -67,6 +76,13 @@ class LandingConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Blocks (not slots) for which a signature stays valid (Solana docs)."""
     confirm: LatencyConfig = LatencyConfig(model="lognormal", median="1000ms", sigma=0.2)
     """From landing to knowing it. Assumption: what landing leaves of the measured median."""
+    path: PathName = "rpc"
+    """Of ``network``: how orders are sent."""
+    urgent_path: Literal["", "rpc", "staked", "bundle"] = ""
+    """How urgent ones are; empty for ``path``."""
+    paths: PathsConfig = PathsConfig()
+    commitment: CommitmentLevel = "confirmed"
+    """What an order waits for, where ``market.consensus`` has a profile."""
 
     def __post_init__(self) -> None:
         check("slots_p", self.slots_p, 0 < self.slots_p <= 1, "above 0 and at most 1")
@@ -104,8 +120,17 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     quote: str = "USDC"
     slot: Duration = "400ms"
     """A slot's length (target 400 ms; 437 measured one-minute means are 382 to 423 ms)."""
+    slot_jitter: float = 0.0
+    """Standard deviation of the logarithm of a slot's length; 0 for slots of one length. 0.2 gives
+    the spread of the minute means (``market.chain.slots``)."""
     skip_rate: float = 0.0007
     """Chance that a slot has no block (Syndica, September 2025)."""
+    leaders: LeaderConfig = LeaderConfig()
+    congestion: CongestionConfig = CongestionConfig()
+    blocks: BlockConfig = BlockConfig()
+    bids: BidConfig = BidConfig()
+    """What others bid for block space."""
+    consensus: ConsensusConfig = ConsensusConfig()
     price: PriceConfig = PriceConfig()
     snapshot: str = ""
     """A file that ``orderengine snapshot`` wrote: its pools of this pair take the place of
@@ -139,7 +164,12 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         check("quote", self.quote, self.quote != self.base, f"another token than {self.base}")
         slot_ns = duration_ns("slot", self.slot)
         check("slot", self.slot, 1_000_000 <= slot_ns <= 60_000_000_000, "from 1ms to 60s")
+        check("slot_jitter", self.slot_jitter, 0 <= self.slot_jitter <= 1, "from 0 to 1")
         check("skip_rate", self.skip_rate, 0 <= self.skip_rate <= 0.9, "from 0 to 0.9")
+        Leaders(self.leaders, self.skip_rate, Draws(0, ""))  # refuses what does not add up
+        is_final = self.landing.commitment != "processed" or self.consensus.fork_rate == 0
+        said = "0 with the commitment processed: what is reported as landed must be final"
+        check("consensus.fork_rate", self.consensus.fork_rate, is_final, said)
         check("pools", len(self.pools), len(self.pools) > 0, "at least one pool")
         names = [pool.name for pool in self.pools]
         check("pools", names, len(set(names)) == len(names), "a different name for each pool")
@@ -158,6 +188,9 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 check("prices", self.prices, is_priced, f"a price of {name}, in {self.quote}")
             amount_of(f"pools[{index}].depth", pool.depth, pair[1])
         paid = any(getattr(self.fees, name) for name in self.fees.__struct_fields__)
+        if self.landing.model == "network":
+            ways = (self.landing.path, self.landing.urgent_path or self.landing.path)
+            paid |= any(getattr(self.landing.paths, name).tip_lamports for name in ways)
         has_sol = "SOL" in (self.base, self.quote)
         check(
             "fees",

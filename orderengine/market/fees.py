@@ -30,4 +30,8 @@ class Fees:
 
     def network_fee(self, priority: Priority, compute_units: int) -> int:
         """Return the lamports of a transaction with one signature, rounded up."""
-        return self._signature + -(-compute_units * self._unit_price[priority] // 1_000_000)
+        return self.fee_at(self._unit_price[priority], compute_units)
+
+    def fee_at(self, unit_price: int, compute_units: int) -> int:
+        """Return the lamports at a price of one's own, micro-lamports a unit, rounded up."""
+        return self._signature + -(-compute_units * unit_price // 1_000_000)

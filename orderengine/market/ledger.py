@@ -30,6 +30,12 @@ class Ledger:
         for token, amount in ((pool.token_a, pool.vault_a), (pool.token_b, pool.vault_b)):
             self._supply[token] = self._supply.get(token, 0) + amount
 
+    def copy(self) -> Ledger:
+        """Return a ledger of its own that holds the same."""
+        other = Ledger()
+        other._balances, other._supply = dict(self._balances), dict(self._supply)
+        return other
+
     def balance(self, owner: str, token: str) -> int:
         """Return what an owner holds of a token."""
         return self._balances.get((owner, token), 0)

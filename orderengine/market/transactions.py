@@ -61,6 +61,12 @@ class Transaction(Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     amount_out_min: int
     network_fee: int
     last_valid_height: int
+    tip: int = 0
+    """Lamports of the network fee that go to the auction of bundles. Above 0 it is a bundle: it
+    lands only if it succeeds."""
+    path: str = ""
+    """The way it is to be sent; empty for the only one. Kept with it, so that stored bytes say all.
+    """
 
 
 class _Bid(Struct, frozen=True, array_like=True, gc=False):
@@ -69,9 +75,15 @@ class _Bid(Struct, frozen=True, array_like=True, gc=False):
     unit_price: int
 
 
-encode_transaction = msgspec.msgpack.Encoder().encode
+_encode = msgspec.msgpack.Encoder().encode
 decode_transaction = msgspec.msgpack.Decoder(Transaction).decode
 _decode_bid = msgspec.msgpack.Decoder(_Bid).decode
+
+
+def encode_transaction(transaction: Transaction) -> bytes:
+    """Return the bytes that are signed; tip and path stand in them only where there are some."""
+    fields = msgspec.structs.astuple(transaction)
+    return _encode(fields if transaction.tip or transaction.path else fields[:-2])
 
 
 def bid_of(signed: bytes) -> int:

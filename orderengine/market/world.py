@@ -3,48 +3,53 @@
 Time moves only in ``advance``: whoever looks at the world brings it to the present first, so no
 task has to tick. At the start of each slot that has a block, in this order: the outside price
 moves, other traders trade, the arbitrageur trades every pool back, then the transactions that land
-in this slot execute, highest compute-unit price first, earlier sent first among equals.
+in this slot execute, highest compute-unit price first, earlier sent first among equals. Which slots
+have a block, and who gets into it, is for ``chain.production`` to say.
 
 Assumptions: a block takes effect at its slot's start; the arbitrageur is always first and never
-short of tokens; a landed transaction is final. Compute limits, leaders and forks are not modelled.
+short of tokens; a landed transaction is final.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
 
 from msgspec import Struct
 
 from orderengine.errors import InvalidAmount, Rejected, WrongPair
+from orderengine.market.chain.production import BlockProduction, Pending, pending_of
+from orderengine.market.chain.slots import slots_of
 from orderengine.market.config import MarketConfig
 from orderengine.market.draws import Draws, key_of
 from orderengine.market.fields import amount_of, duration_ns
 from orderengine.market.ledger import Ledger
 from orderengine.market.prices import PricePath
-from orderengine.market.transactions import Transaction, bid_of, decode_transaction, run_legs
+from orderengine.market.transactions import Transaction, decode_transaction, run_legs
 from orderengine.model.amounts import U64_MAX, format_amount
 from orderengine.model.order import Mode, Order
 from orderengine.pools import Direction, Pool, tokens_of
 from orderengine.pools.fixed_point import Q64
 
-__all__ = ["Execution", "World"]
+__all__ = ["Execution", "Vanished", "World"]
 
 _FEES_LAMPORTS = 10_000_000
 """0.01 SOL an order: the fees of a hundred attempts at 100,000 lamports."""
+_BIDS_LAMPORTS = 1_000_000_000
+"""1 SOL an order where space is limited: thirty attempts at the highest bid of a recorded block."""
 
 _TREASURY = 2**100
 """What the arbitrageur and the other traders each hold of a token: more than they can ever need,
 for a trade takes at most 2^64 and no study has 2^36 of them."""
 
-
-_first = itemgetter(0)
+_VANISHED_MAX = 100_000
 
 
 class Execution(Struct, frozen=True, kw_only=True, gc=False):
     """Hold what became of a transaction that landed; ``code`` is empty if it succeeded."""
 
     slot: int
+    height: int
     landed_at_ns: int
     reference_price_x64: int
     """The outside price in its slot, for a seller of what was sold."""
@@ -54,6 +59,13 @@ class Execution(Struct, frozen=True, kw_only=True, gc=False):
     amount_out: int = 0
     fee_in: int = 0
     fee_out: int = 0
+
+
+class Vanished(Struct, frozen=True, gc=False):
+    """Hold an execution that was seen in a block and is gone with it."""
+
+    signature: str
+    execution: Execution
 
 
 class World:
@@ -92,25 +104,29 @@ class World:
         self.start_ns = start_ns
         self.slot_ns = duration_ns("slot", config.slot)
         self.slot = self.height = first_slot
-        self._next_slot_ns = start_ns + (first_slot + 1) * self.slot_ns
+        jitter, draws = config.slot_jitter, Draws(seed, "slot/length")
+        self._slots = slots_of(start_ns, self.slot_ns, jitter, draws, first_slot)
+        self._next_slot_ns = self._slots.start_ns(first_slot + 1)
         self.pools: dict[str, Pool] = {pool.address: pool for pool in pools}
         self.ledger = Ledger()
         self.executions: dict[str, Execution] = {}
+        self.production = BlockProduction(config, seed)
+        self.vanished: deque[Vanished] = deque(maxlen=_VANISHED_MAX)
+        """What was seen to execute in blocks that were left behind, the latest last."""
         self._path = path
         self.price_x64 = path.price_x64(first_slot, self.slot_start_ns(first_slot))
         self._constant_x64 = {self.quote: Q64, **(constant_prices_x64 or {})}
         self._has_faucet = has_faucet
+        self._fees_lamports = _BIDS_LAMPORTS if config.blocks.limits else _FEES_LAMPORTS
         self._fail_rate = config.landing.fail_rate
         self._draw_fail = Draws(seed, "landing/fail")
         self._arbitrage = config.arbitrage
         self._flow = config.flow
         self._flow_median = amount_of("flow.size_median", config.flow.size_median, config.base)
-        self._skip_rate = config.skip_rate
-        self._draw_skip = Draws(seed, "slot/skip")
         self._draw_flow_count = Draws(seed, "flow/count")
         self._draw_flow = Draws(seed, "flow")
-        self._due: dict[int, list[tuple[int, str, bytes]]] = {}
-        """By slot, in the order of sending: claim to an early place, signature, signed bytes."""
+        self._due: dict[int, list[Pending]] = {}
+        """By slot, in the order of sending."""
         for pool in pools:
             self.ledger.issue_to_pool(pool)
         for trader in ("arbitrageur", "flow"):
@@ -119,11 +135,11 @@ class World:
 
     def slot_start_ns(self, slot: int) -> int:
         """Return the instant at which a slot begins."""
-        return self.start_ns + slot * self.slot_ns
+        return self._slots.start_ns(slot)
 
     def slot_at(self, now_ns: int) -> int:
         """Return the slot that holds an instant."""
-        return (now_ns - self.start_ns) // self.slot_ns
+        return self._slots.at(now_ns)
 
     def advance(self, now_ns: int) -> None:
         """Bring the world to an instant; does nothing if it is there already."""
@@ -132,7 +148,7 @@ class World:
 
     def deliver(self, signature: str, signed: bytes, slot: int) -> None:
         """Let a transaction reach the leader of a later slot."""
-        entry = (-bid_of(signed), signature, signed)
+        entry = pending_of(signature, decode_transaction(signed), self.pools)
         self._due.setdefault(max(slot, self.slot + 1), []).append(entry)
 
     def land(self, signature: str, signed: bytes, now_ns: int) -> None:
@@ -158,7 +174,7 @@ class World:
             needed = 2 * worth // 2**64 + 1
         self.ledger.issue(order.user, order.sell, needed)
         if "SOL" in (order.sell, order.buy):
-            self.ledger.issue(order.user, "SOL", _FEES_LAMPORTS)
+            self.ledger.issue(order.user, "SOL", self._fees_lamports)
 
     def is_expired(self, last_valid_height: int) -> bool:
         """Return whether a transaction with this limit can land no more."""
@@ -168,15 +184,26 @@ class World:
         """Return the first slot at which the limit can be passed, if no more slots are skipped."""
         return self.slot + max(last_valid_height - self.height + 1, 0)
 
+    def recent_unit_price(self, percentile: int) -> int:
+        """Return what recent blocks were paid: a percentile, micro-lamports a compute unit.
+
+        0 where others want no block space. ``chain.fee_view`` has the rule.
+        """
+        return self.production.fees.unit_price(percentile)
+
     def _next_slot(self) -> None:
         self.slot += 1
         now_ns = self._next_slot_ns
-        self._next_slot_ns += self.slot_ns
+        self._next_slot_ns += self._slots.length_ns(self.slot)
         self.price_x64 = self._path.price_x64(self.slot, now_ns)
-        due = self._due.pop(self.slot, ())
-        if self._draw_skip.happens(self._skip_rate, self.slot):
-            if due:
-                self._due[self.slot + 1] = [*due, *self._due.get(self.slot + 1, ())]
+        production = self.production
+        production.congestion.step(self.slot)
+        due: Sequence[Pending] = self._due.pop(self.slot, ())
+        if production.skips(self.slot):
+            self._defer(due)
+            return
+        if production.loses(self.slot):
+            self._lose_block(due, now_ns)
             return
         self.height += 1
         now_s = now_ns // 1_000_000_000
@@ -185,8 +212,39 @@ class World:
         if self._arbitrage:
             for pool in list(self.pools.values()):
                 self._arbitrage_pool(pool, now_s)
-        for _, signature, signed in sorted(due, key=_first):  # of equals the first sent first
-            self._land(signature, decode_transaction(signed), now_ns, now_s)
+        for _, signature, transaction in self._chosen(due):
+            self._land(signature, transaction, now_ns, now_s)
+
+    def _defer(self, pending: Sequence[Pending]) -> None:
+        """Let transactions wait for the next slot, before those that reach its leader later."""
+        if pending:
+            self._due[self.slot + 1] = [*pending, *self._due.get(self.slot + 1, ())]
+
+    def _chosen(self, due: Sequence[Pending]) -> list[Pending]:
+        """Return the present block's transactions in their order; the others wait."""
+        block, waiting = self.production.choose(
+            due, self.pools, slot=self.slot, height=self.height, executed=self.executions
+        )
+        self._defer(waiting)
+        return block
+
+    def _lose_block(self, due: Sequence[Pending], now_ns: int) -> None:
+        """Build a block on what is then thrown away, and let its transactions land again or not.
+
+        Of the block only our transactions execute: what others did in it is gone with it anyway.
+        """
+        pools, ledger = self.pools, self.ledger
+        before = len(self.executions)
+        self.height += 1
+        block = self._chosen(due)
+        self.pools, self.ledger = dict(pools), ledger.copy()
+        for _, signature, transaction in block:
+            self._land(signature, transaction, now_ns, now_ns // 1_000_000_000)
+        self.pools, self.ledger = pools, ledger
+        self.height -= 1
+        seen = [self.executions.popitem() for _ in range(len(self.executions) - before)]
+        self.vanished.extend([Vanished(name, execution) for name, execution in reversed(seen)])
+        self._defer([entry for entry in block if self.production.relands(entry[1], self.slot)])
 
     def _trade_flow(self, now_s: int) -> None:
         draws, slot = self._draw_flow, self.slot
@@ -247,6 +305,7 @@ class World:
         if self._draw_fail.happens(self._fail_rate, key_of(signature)):
             execution = Execution(
                 slot=self.slot,
+                height=self.height,
                 landed_at_ns=now_ns,
                 reference_price_x64=self.reference_price_x64(*self._tokens_of(transaction)),
                 code="SIMULATED_FAILURE",
@@ -254,6 +313,8 @@ class World:
             )
         else:
             execution = self._execute(transaction, now_ns, now_s)
+        if transaction.tip and execution.code:
+            return  # a bundle that would fail is left out, and costs nothing
         if fee > 0:
             self.ledger.pay(user, "validators", "SOL", fee)
         self.executions[signature] = execution
@@ -278,6 +339,7 @@ class World:
         if code:
             return Execution(
                 slot=self.slot,
+                height=self.height,
                 landed_at_ns=now_ns,
                 reference_price_x64=price_x64,
                 code=code,
@@ -287,6 +349,7 @@ class World:
         self.ledger.settle(transaction.user, settled.changes)
         return Execution(
             slot=self.slot,
+            height=self.height,
             landed_at_ns=now_ns,
             reference_price_x64=price_x64,
             amount_in=amount_in,

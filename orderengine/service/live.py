@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orderengine.errors import InvalidData
+from orderengine.errors import InvalidData, InvalidScenario
 from orderengine.execution.policy import TermsPolicy
 from orderengine.execution.ports import (
     Clock,
@@ -124,8 +124,9 @@ class LiveMarket(Struct, frozen=True):
 
         Raises:
             InvalidData, InvalidScenario: the snapshot that the description names is none, or has no
-                pool of the pair.
+                pool of the pair; or processes would not agree on block heights.
         """
+        _require_clockwork(config)
         config = replace(config, landing=replace(config.landing, fail_rate=fail_rate))
         slot_ns = duration_ns("slot", config.slot)
         opening = opening_of(config, read_snapshot(config.snapshot) if config.snapshot else None)
@@ -166,3 +167,18 @@ class LiveMarket(Struct, frozen=True):
             self.world.advance(clock.now_ns())
             self.world.forget(self.world.slot - self.forget_slots)
             await clock.sleep_until(clock.now_ns() + tick_ns)
+
+
+def _require_clockwork(config: MarketConfig) -> None:
+    """Refuse a world whose slots and heights do not follow from the clock alone.
+
+    A process that starts later must count the same; what is drawn slot by slot it has not seen.
+    """
+    drawn = {
+        "market.slot_jitter": config.slot_jitter,
+        "market.skip_rate": config.skip_rate,
+        "market.consensus.fork_rate": config.consensus.fork_rate,
+    }
+    for field, value in drawn.items():
+        if value > 0:
+            raise InvalidScenario(field, value, "0 in a live world")

@@ -4,7 +4,10 @@ A route's legs become one transaction, in their order (``market.transactions`` h
 legs of several hops share what comes in). Signatures are mock: ``sim`` and a hash of the signed
 bytes. Each sending of the same bytes draws anew whether it is lost and when it lands; the world
 executes a signature at most once. All luck is drawn by order, attempt and sending, so two policies
-that send different bytes meet the same.
+that send different bytes, or the same by another path, meet the same.
+
+A fate is told at the commitment asked for, and only once it is final: a signature that is reported
+dead can land no more, and one that is reported landed cannot disappear.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from hashlib import blake2b
 
 from orderengine.errors import InvalidAmount, InvalidRequest, WrongPair
 from orderengine.execution.ports import Clock, Landed, Lapsed, Outcome, Reverted, Signed, SwapPlan
+from orderengine.market.chain.commitment import Commitment
 from orderengine.market.config import LandingConfig, MarketConfig
 from orderengine.market.draws import Draws, key_of
 from orderengine.market.fees import COMPUTE_UNITS, Fees
@@ -23,6 +27,7 @@ from orderengine.market.world import Execution, World
 from orderengine.model.amounts import U64_MAX
 from orderengine.model.order import Leg, Mode, Order
 from orderengine.pools import Pool, direction_of
+from orderengine.settlement.ways import Ways
 
 __all__ = ["SimulatedSettlement"]
 
@@ -65,7 +70,9 @@ class SimulatedSettlement:
         fees: what they cost.
         build: how long building and signing takes, by order key and attempt.
         delay: of landing model ``delay``: from sending to reaching a leader.
-        confirm: from landing to knowing it.
+        confirm: of the commitment's latency, by order key and attempt.
+        commitment: what a fate waits for; as ``confirm`` after a slot's start if it is not given.
+        ways: of landing model ``network``: to a leader.
     """
 
     @classmethod
@@ -74,6 +81,9 @@ class SimulatedSettlement:
     ) -> SimulatedSettlement:
         """Return the settlement that a market's description asks for."""
         landing = market.landing
+        commitment = Commitment.of(
+            market.consensus, landing.commitment, landing.confirm, world.slot_ns
+        )
         return cls(
             world=world,
             clock=clock,
@@ -82,7 +92,9 @@ class SimulatedSettlement:
             fees=Fees(market.fees),
             build=latency(market.build_latency, "latency/build"),
             delay=latency(landing.delay, "latency/landing"),
-            confirm=latency(landing.confirm, "latency/confirm"),
+            confirm=latency(commitment.latency, "latency/confirm"),
+            commitment=commitment,
+            ways=Ways(landing, latency) if landing.model == "network" else None,
         )
 
     def __init__(  # noqa: PLR0913  (wired once, by name)
@@ -96,6 +108,8 @@ class SimulatedSettlement:
         build: LatencyModel,
         delay: LatencyModel,
         confirm: LatencyModel,
+        commitment: Commitment | None = None,
+        ways: Ways | None = None,
     ) -> None:
         self._world = world
         self._clock = clock
@@ -105,6 +119,8 @@ class SimulatedSettlement:
         self._build = build
         self._delay = delay
         self._confirm = confirm
+        self._commitment = commitment or Commitment(latency=landing.confirm)
+        self._ways = ways
         self._draw_drop = Draws(seed, "landing/drop")
         self._draw_slots = Draws(seed, "landing/slots")
         self._sent: dict[str, _Sent] = {}
@@ -132,15 +148,21 @@ class SimulatedSettlement:
         ends = plan.route.legs[0].sell, plan.route.legs[-1].buy
         if ends != (order.sell, order.buy):
             raise WrongPair("the route", "/".join(ends), order.sell, order.buy)
+        unit_price = plan.unit_price
+        if unit_price is None:
+            unit_price = self._fees.unit_price(order.priority)
+        path, tip = self._ways.chosen(order.priority) if self._ways else ("", 0)
         transaction = Transaction(
             memo=f"{order.order_id}:{plan.attempt}",
             user=order.user,
             legs=tuple(legs),
             amount_in_max=plan.amount_in_max,
             amount_out_min=plan.amount_out_min,
-            network_fee=self._fees.network_fee(order.priority, units),
-            unit_price=self._fees.unit_price(order.priority),
+            network_fee=self._fees.fee_at(unit_price, units) + tip,
+            unit_price=unit_price,
             last_valid_height=world.height + self._landing.blockhash_blocks,
+            tip=tip,
+            path=path,
         )
         payload = encode_transaction(transaction)
         return Signed(
@@ -165,7 +187,11 @@ class SimulatedSettlement:
         world.advance(now_ns)
         key, k = key_of(signed.order_id), signed.attempt * _SENDINGS + sent.count
         sent.count += 1
-        if self._draw_drop.happens(self._landing.drop_rate, key, k):
+        way, strain, drop_rate = None, 1.0, self._landing.drop_rate
+        if self._ways is not None:
+            way, strain = self._ways.of_signed(signed.payload), world.production.congestion.strain
+            drop_rate = way.drop_chance(strain)
+        if self._draw_drop.happens(drop_rate, key, k):
             if self._drop_notice_ns > 0 and sent.lands_at_slot is None:
                 sent.dead_at_ns = now_ns + self._drop_notice_ns
             return
@@ -174,6 +200,8 @@ class SimulatedSettlement:
             return
         if self._landing.model == "slots":
             slot = world.slot + self._draw_slots.geometric(self._landing.slots_p, key, k)
+        elif way is not None:
+            slot = world.slot_at(now_ns + way.delay_ns(strain, key, k)) + 1
         else:
             slot = world.slot_at(now_ns + self._delay(key, k)) + 1
         if sent.lands_at_slot is None or slot < sent.lands_at_slot:
@@ -189,7 +217,7 @@ class SimulatedSettlement:
             world.advance(now_ns)
             execution = world.executions.get(signature)
             if execution is not None:
-                look_ns = execution.landed_at_ns + confirm_ns
+                look_ns = self._told_ns(execution, confirm_ns)
                 if now_ns >= look_ns:
                     self._sent.pop(signature, None)  # the world knows its fate now
                     return _fate(signed, execution)
@@ -197,8 +225,8 @@ class SimulatedSettlement:
                 sent = self._sent.get(signature, _UNSENT)
                 if sent.dead_at_ns is not None and now_ns >= sent.dead_at_ns:
                     return Lapsed(code="DROPPED", reason="the transaction was lost on its way")
-                if world.is_expired(signed.last_valid_height):
-                    limit = signed.last_valid_height
+                limit = signed.last_valid_height
+                if world.is_expired(limit + self._commitment.lapsed_blocks):
                     return Lapsed(
                         code="BLOCKHASH_EXPIRED", reason=f"did not land up to block height {limit}"
                     )
@@ -207,12 +235,26 @@ class SimulatedSettlement:
                 return None
             await clock.sleep_until(min(look_ns, until_ns))
 
+    def _told_ns(self, execution: Execution, confirm_ns: int) -> int:
+        """Return when a landing is told, or, while blocks must follow it, the earliest instant."""
+        world, commitment = self._world, self._commitment
+        if not commitment.from_end:
+            return execution.landed_at_ns + confirm_ns
+        told_ns = world.slot_start_ns(execution.slot + 1) + confirm_ns
+        missing = commitment.landed_blocks - (world.height - execution.height)
+        if commitment.landed_blocks and missing > 0:
+            told_ns = max(told_ns, world.slot_start_ns(world.slot + missing))
+        return told_ns
+
     def _next_look_ns(self, signed: Signed, sent: _Sent, confirm_ns: int) -> int:
         """Return the next instant at which the fate can be known: no look in between can tell."""
-        world = self._world
-        look_ns = world.slot_start_ns(world.expiry_slot(signed.last_valid_height))
+        world, commitment = self._world, self._commitment
+        limit = signed.last_valid_height + commitment.lapsed_blocks
+        look_ns = world.slot_start_ns(world.expiry_slot(limit))
         if sent.lands_at_slot is not None:
             slot = max(sent.lands_at_slot, world.slot + 1)
+            if commitment.from_end:
+                slot += max(commitment.landed_blocks, 1)
             look_ns = min(look_ns, world.slot_start_ns(slot) + confirm_ns)
         return look_ns if sent.dead_at_ns is None else min(look_ns, sent.dead_at_ns)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from orderengine.market.fields import duration_ns
-from orderengine.market.latency import LatencyConfig
+from orderengine.study.chain_assumptions import (
+    landing_sentences,
+    latency_words,
+    slot_sentences,
+)
 from orderengine.study.scenario import Scenario
 
 __all__ = ["LIVE_ASSUMPTION", "assumptions_of", "live_sentence_of", "sentence_of"]
@@ -38,14 +41,10 @@ def live_sentence_of(scenario: Scenario) -> str:
 
 def assumptions_of(scenario: Scenario) -> list[str]:
     """Return the assumptions behind the figures, a sentence each."""
-    market, landing = scenario.market, scenario.market.landing
+    market = scenario.market
     said = [
         "Swaps are exact to the unit: integers, and each program's own rounding.",
-        (
-            f"A slot lasts exactly {market.slot}, its block takes effect when it begins, and "
-            f"{market.skip_rate:.2%} of slots have no block; leaders, forks and compute limits "
-            "are not modelled."
-        ),
+        *slot_sentences(market),
     ]
     if market.snapshot:
         said.append(
@@ -81,38 +80,16 @@ def assumptions_of(scenario: Scenario) -> list[str]:
             "where the price goes."
         )
     said.append(
-        f"A venue reads its pools {_words(market.quote_latency)} after it is asked; building and "
-        f"signing take {_words(market.build_latency)}."
+        f"A venue reads its pools {latency_words(market.quote_latency)} after it is asked; "
+        f"building and signing take {latency_words(market.build_latency)}."
     )
     if market.quote_pools == "one":
         said.append("Each order is quoted by one pool only, drawn for it.")
-    if duration_ns("drop_notice", landing.drop_notice) > 0:
-        said.append(
-            f"A lost transaction is reported dead after {landing.drop_notice} and tried again; "
-            "Solana gives no such notice."
-        )
-    reach = (
-        f"in each later slot with chance {landing.slots_p:g}"
-        if landing.model == "slots"
-        else f"in the first slot {_words(landing.delay)} after it is sent"
-    )
+    said += landing_sentences(market)
+    strains = market.landing.model == "network" and market.congestion.demand > 0
+    which = "Latencies" if not strains else "Latencies besides that of sending"
     said.append(
-        f"A transaction lands {reach}; {landing.drop_rate:.0%} of sendings are lost; a signature "
-        f"lives for {landing.blockhash_blocks} blocks. A landing is final and known "
-        f"{_words(landing.confirm)} later."
-    )
-    said.append(
-        "Latencies are drawn independently of each other and of the load, so bursts of slowness "
-        "are missing."
+        f"{which} are drawn independently of each other and of the load, so bursts of slowness are "
+        "missing."
     )
     return said
-
-
-def _words(latency: LatencyConfig) -> str:
-    if latency.model == "empirical":
-        return f"as long as drawn from {latency.column} of its file"
-    if latency.model == "uniform":
-        return f"{latency.low} to {latency.high}"
-    if latency.model == "lognormal" and latency.sigma > 0:
-        return f"{latency.median} (median; lognormal, sigma {latency.sigma:g})"
-    return str(latency.median)

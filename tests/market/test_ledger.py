@@ -78,3 +78,16 @@ def test_missing_tokens_are_noticed() -> None:
     ledger.swap("ann", "SOL", 1, "USDC", 0)
     with pytest.raises(InvariantViolated, match="101 base units of SOL were issued, 100 are held"):
         ledger.require_conserved([pool])
+
+
+def test_a_copy_lives_on_its_own() -> None:
+    """What is moved in a copy is not moved in the ledger, and both still add up."""
+    ledger = Ledger()
+    ledger.issue("ann", "SOL", 5)
+    copy = ledger.copy()
+    copy.issue("bob", "SOL", 2)
+    copy.pay("ann", "bob", "SOL", 3)
+    assert (ledger.balance("ann", "SOL"), ledger.balance("bob", "SOL")) == (5, 0)
+    assert (copy.balance("ann", "SOL"), copy.balance("bob", "SOL")) == (2, 5)
+    assert ledger.require_conserved([]) == {"SOL": 5}
+    assert copy.require_conserved([]) == {"SOL": 7}

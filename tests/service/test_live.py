@@ -11,7 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from orderengine import virtualtime
+from orderengine.errors import InvalidScenario
 from orderengine.execution.ports import Landed, Lapsed, Outcome, Reverted, Signed, SwapPlan
+from orderengine.market.chain.commitment import ConsensusConfig
 from orderengine.market.profiles import PROFILES
 from orderengine.model.order import Leg, Order, Route
 from orderengine.pools.snapshot import Snapshot, encode_snapshot
@@ -55,6 +57,28 @@ def market_of(record: Record, profile: str = "original", fail_rate: float = 0.0)
     return LiveMarket.open(
         PROFILES[profile], seed=1, fail_rate=fail_rate, clock=clock, record=record
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"slot_jitter": 0.2}, "slot_jitter"),
+        ({"skip_rate": 0.01}, "skip_rate"),
+        ({"consensus": ConsensusConfig(profile="towerbft", fork_rate=0.1)}, "fork_rate"),
+    ],
+)
+def test_a_world_that_the_clock_does_not_tell_is_refused(
+    changes: dict[str, Any], field: str
+) -> None:
+    """Processes count slots and heights from the clock; what is drawn by slot they would miss."""
+    config = replace(PROFILES["solana"], **changes)
+
+    async def main() -> None:
+        clock = virtualtime.VirtualClock(START_NS)
+        with pytest.raises(InvalidScenario, match=field):
+            LiveMarket.open(config, seed=1, fail_rate=0.0, clock=clock, record=Record())
+
+    run(main)
 
 
 def run(function: Callable[[], Awaitable[Any]]) -> Any:
