@@ -21,7 +21,6 @@ from orderengine.market.chain.paths import PathName, PathsConfig
 from orderengine.market.draws import Draws
 from orderengine.market.fields import (
     Duration,
-    TokenAmount,
     amount_of,
     check,
     duration_ns,
@@ -30,6 +29,10 @@ from orderengine.market.fields import (
 from orderengine.market.latency import LatencyConfig
 from orderengine.market.pools import DEFAULT_POOLS, PoolConfig
 from orderengine.market.prices import PriceConfig
+from orderengine.market.traders.competition import ArbitrageursConfig
+from orderengine.market.traders.flow import FlowConfig
+from orderengine.market.traders.liquidity import LiquidityConfig
+from orderengine.market.traders.sandwich import SandwichConfig
 from orderengine.model.tokens import TOKENS
 
 __all__ = ["FeeConfig", "FlowConfig", "LandingConfig", "MarketConfig"]
@@ -93,23 +96,6 @@ class LandingConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         check("blockhash_blocks", blocks, 1 <= blocks <= 100_000, "from 1 to 100000 blocks")
 
 
-class FlowConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Describe trades of others: a Poisson number a slot, lognormal sizes, fair-coin directions.
-
-    Assumption: independent of the price. Where it misleads: informed traders are not in it.
-    """
-
-    trades_per_slot: float = 2.0
-    """Over all pools. Assumption."""
-    size_median: TokenAmount = "2SOL"
-    size_sigma: float = 1.0
-
-    def __post_init__(self) -> None:
-        rate = self.trades_per_slot
-        check("trades_per_slot", rate, 0 <= rate <= 1_000, "from 0 to 1000")
-        check("size_sigma", self.size_sigma, 0 <= self.size_sigma <= 5, "from 0 to 5")
-
-
 class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Describe a world: pair, slots, outside price, pools, flow, latencies, landing, fees.
 
@@ -145,7 +131,11 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     arbitrage: bool = True
     """Whether an arbitrageur trades every pool back to within its fee of the outside price, at the
     start of each slot, before our own orders."""
+    arbitrageurs: ArbitrageursConfig = ArbitrageursConfig()
+    """Competing ones, in its place."""
     flow: FlowConfig = FlowConfig()
+    sandwich: SandwichConfig = SandwichConfig()
+    liquidity: LiquidityConfig = LiquidityConfig()
     quote_latency: LatencyConfig = LatencyConfig(model="lognormal", median="492ms", sigma=0.531)
     """From asking a venue to the reading of its pools' state. Median and p90 (972 ms) of 871
     Jupiter quotes through a proxy; for Raydium's and Meteora's own endpoints an assumption."""
@@ -174,6 +164,7 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         names = [pool.name for pool in self.pools]
         check("pools", names, len(set(names)) == len(names), "a different name for each pool")
         amount_of("flow.size_median", self.flow.size_median, self.base)
+        self._check_traders()
         for name, price in self.prices.items():
             others = [symbol for symbol in symbols if symbol not in {self.base, self.quote}]
             check("prices", name, name in others, f"tokens out of {', '.join(others)}")
@@ -198,6 +189,18 @@ class MarketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             has_sol or not paid,
             "fees of 0 unless one token of the pair is SOL, in which they are paid",
         )
+
+    def _check_traders(self) -> None:
+        """Refuse a capital of another token, and costs in lamports without a price of SOL."""
+        if self.arbitrageurs.capital:
+            amount_of("arbitrageurs.capital", self.arbitrageurs.capital, self.base)
+        has_sol = "SOL" in (self.base, self.quote, *self.prices)
+        for name, value, is_on in (
+            ("arbitrageurs.count", self.arbitrageurs.count, self.arbitrageurs.count > 0),
+            ("sandwich.seen_share", self.sandwich.seen_share, self.sandwich.seen_share > 0),
+        ):
+            expected = "0 unless SOL, in which they count their costs, is in the pair or in prices"
+            check(name, value, has_sol or not is_on, expected)
 
     def pair_of(self, pool: PoolConfig) -> tuple[str, ...]:
         """Return the symbols of a pool's tokens, the base token first."""

@@ -2,12 +2,11 @@
 
 Time moves only in ``advance``: whoever looks at the world brings it to the present first, so no
 task has to tick. At the start of each slot that has a block, in this order: the outside price
-moves, other traders trade, the arbitrageur trades every pool back, then the transactions that land
-in this slot execute, highest compute-unit price first, earlier sent first among equals. Which slots
-have a block, and who gets into it, is for ``chain.production`` to say.
+moves, the others trade (``traders``), then the transactions that land in this slot execute, highest
+compute-unit price first, earlier sent first among equals. Which slots have a block, and who gets
+into it, is for ``chain.production`` to say.
 
-Assumptions: a block takes effect at its slot's start; the arbitrageur is always first and never
-short of tokens; a landed transaction is final.
+Assumptions: a block takes effect at its slot's start; a landed transaction is final.
 """
 
 from __future__ import annotations
@@ -22,13 +21,16 @@ from orderengine.market.chain.production import BlockProduction, Pending, pendin
 from orderengine.market.chain.slots import slots_of
 from orderengine.market.config import MarketConfig
 from orderengine.market.draws import Draws, key_of
-from orderengine.market.fields import amount_of, duration_ns
+from orderengine.market.fields import duration_ns
 from orderengine.market.ledger import Ledger
 from orderengine.market.prices import PricePath
-from orderengine.market.transactions import Transaction, decode_transaction, run_legs
+from orderengine.market.traders.floor import TREASURY
+from orderengine.market.traders.others import Others
+from orderengine.market.traders.sandwich import Attack
+from orderengine.market.transactions import Settled, Transaction, decode_transaction, run_legs
 from orderengine.model.amounts import U64_MAX, format_amount
 from orderengine.model.order import Mode, Order
-from orderengine.pools import Direction, Pool, tokens_of
+from orderengine.pools import Direction, Pool, Swap, tokens_of
 from orderengine.pools.fixed_point import Q64
 
 __all__ = ["Execution", "Vanished", "World"]
@@ -37,10 +39,6 @@ _FEES_LAMPORTS = 10_000_000
 """0.01 SOL an order: the fees of a hundred attempts at 100,000 lamports."""
 _BIDS_LAMPORTS = 1_000_000_000
 """1 SOL an order where space is limited: thirty attempts at the highest bid of a recorded block."""
-
-_TREASURY = 2**100
-"""What the arbitrageur and the other traders each hold of a token: more than they can ever need,
-for a trade takes at most 2^64 and no study has 2^36 of them."""
 
 _VANISHED_MAX = 100_000
 
@@ -114,24 +112,27 @@ class World:
         self.vanished: deque[Vanished] = deque(maxlen=_VANISHED_MAX)
         """What was seen to execute in blocks that were left behind, the latest last."""
         self._path = path
-        self.price_x64 = path.price_x64(first_slot, self.slot_start_ns(first_slot))
+        opens_ns = self.slot_start_ns(first_slot)
+        self._others = Others(config, seed, path, pools, first_slot, opens_ns)
+        self.price_x64 = path.price_x64(first_slot, opens_ns)
+        self._others.observe(first_slot, opens_ns, self.price_x64)
         self._constant_x64 = {self.quote: Q64, **(constant_prices_x64 or {})}
         self._has_faucet = has_faucet
         self._fees_lamports = _BIDS_LAMPORTS if config.blocks.limits else _FEES_LAMPORTS
         self._fail_rate = config.landing.fail_rate
         self._draw_fail = Draws(seed, "landing/fail")
-        self._arbitrage = config.arbitrage
-        self._flow = config.flow
-        self._flow_median = amount_of("flow.size_median", config.flow.size_median, config.base)
-        self._draw_flow_count = Draws(seed, "flow/count")
-        self._draw_flow = Draws(seed, "flow")
         self._due: dict[int, list[Pending]] = {}
         """By slot, in the order of sending."""
         for pool in pools:
             self.ledger.issue_to_pool(pool)
-        for trader in ("arbitrageur", "flow"):
+        for trader in self._others.accounts:
             for name in (self.base, *self._constant_x64):
-                self.ledger.issue(trader, name, _TREASURY)
+                self.ledger.issue(trader, name, TREASURY)
+
+    @property
+    def attacks(self) -> Mapping[str, Attack]:
+        """What the sandwich attacker did, by its victim's signature."""
+        return self._others.attacker.attacks if self._others.attacker else {}
 
     def slot_start_ns(self, slot: int) -> int:
         """Return the instant at which a slot begins."""
@@ -162,6 +163,11 @@ class World:
             if self.executions[signature].slot >= before_slot:
                 return
             del self.executions[signature]
+            self._forget_attack(signature)
+
+    def _forget_attack(self, signature: str) -> None:
+        if self._others.attacker:
+            self._others.attacker.attacks.pop(signature, None)
 
     def fund(self, order: Order) -> None:
         """Give the user what the order may cost, and lamports for every attempt's fee.
@@ -196,6 +202,7 @@ class World:
         now_ns = self._next_slot_ns
         self._next_slot_ns += self._slots.length_ns(self.slot)
         self.price_x64 = self._path.price_x64(self.slot, now_ns)
+        self._others.observe(self.slot, now_ns, self.price_x64)
         production = self.production
         production.congestion.step(self.slot)
         due: Sequence[Pending] = self._due.pop(self.slot, ())
@@ -207,13 +214,13 @@ class World:
             return
         self.height += 1
         now_s = now_ns // 1_000_000_000
-        if self._flow.trades_per_slot > 0:
-            self._trade_flow(now_s)
-        if self._arbitrage:
-            for pool in list(self.pools.values()):
-                self._arbitrage_pool(pool, now_s)
-        for _, signature, transaction in self._chosen(due):
+        claims = self._others.open_block(self, now_s)
+        for claim, signature, transaction in self._chosen(due):
+            if claims:
+                self._others.act(self, claims, -claim, now_s)
             self._land(signature, transaction, now_ns, now_s)
+        if claims:
+            self._others.act(self, claims, -1, now_s)
 
     def _defer(self, pending: Sequence[Pending]) -> None:
         """Let transactions wait for the next slot, before those that reach its leader later."""
@@ -243,50 +250,27 @@ class World:
         self.pools, self.ledger = pools, ledger
         self.height -= 1
         seen = [self.executions.popitem() for _ in range(len(self.executions) - before)]
+        for signature, _ in seen:
+            self._forget_attack(signature)
         self.vanished.extend([Vanished(name, execution) for name, execution in reversed(seen)])
         self._defer([entry for entry in block if self.production.relands(entry[1], self.slot)])
 
-    def _trade_flow(self, now_s: int) -> None:
-        draws, slot = self._draw_flow, self.slot
-        addresses = list(self.pools)
-        for index in range(self._draw_flow_count.poisson(self._flow.trades_per_slot, slot)):
-            k = 3 * index
-            pool = self.pools[addresses[draws.u64(slot, k) % len(addresses)]]
-            size = max(
-                round(draws.lognormal(self._flow_median, self._flow.size_sigma, slot, k + 1)), 1
-            )
-            sells_lead = bool(draws.u64(slot, k + 2) & 1)
-            # The lead is the base token, or token A of a pool that does not trade it.
-            is_a_to_b = sells_lead == (pool.token_b != self.base)
-            direction = Direction.A_TO_B if is_a_to_b else Direction.B_TO_A
-            sold, _ = tokens_of(pool, direction)
-            amount = max(size * self.price_x64 // self._worth_x64(sold), 1)
-            self._trade("flow", pool, direction, amount, now_s)
-
-    def _arbitrage_pool(self, pool: Pool, now_s: int) -> None:
-        """Trade until the pool's price after its fee is no better than the outside price.
-
-        Selling A to the pool pays while it gives more B for A than outside; selling B pays while it
-        asks less B for A than outside. The base token may be either of the two, or none.
-        """
-        price_x64 = (self._worth_x64(pool.token_a) << 64) // self._worth_x64(pool.token_b)
-        for direction in (Direction.A_TO_B, Direction.B_TO_A):
-            amount_in = pool.amount_in_to_price(direction, price_x64, now_s)
-            if amount_in > 0:
-                self._trade("arbitrageur", pool, direction, amount_in, now_s)
-                return
-
-    def _worth_x64(self, name: str) -> int:
-        """Return the outside price of a token in the quote token."""
+    def worth_x64(self, name: str) -> int:
+        """Return the outside price of a token in the quote token, Q64.64."""
         return self.price_x64 if name == self.base else self._constant_x64[name]
 
-    def _trade(
+    def trade(
         self, trader: str, pool: Pool, direction: Direction, amount_in: int, now_s: int
     ) -> None:
+        """Swap on a pool, at most u64; nothing happens if the pool refuses."""
         try:
             swap = pool.swap_exact_in(direction, min(amount_in, U64_MAX), now_s)
         except (Rejected, InvalidAmount):
             return
+        self.book(trader, pool, direction, swap)
+
+    def book(self, trader: str, pool: Pool, direction: Direction, swap: Swap) -> None:
+        """Keep a swap that was computed on the present state of a pool."""
         sell, buy = tokens_of(pool, direction)
         self.ledger.swap(trader, sell, swap.amount_in, buy, swap.amount_out)
         self.pools[pool.address] = swap.pool
@@ -312,7 +296,13 @@ class World:
                 reason="the simulated chain was told to fail some transactions",
             )
         else:
+            attacker, is_hidden = self._others.attacker, transaction.path == "bundle"
+            attack = None
+            if attacker and not is_hidden:
+                attack = attacker.before(self, signature, transaction, now_s)
             execution = self._execute(transaction, now_ns, now_s)
+            if attacker and attack:
+                attacker.after(self, attack)
         if transaction.tip and execution.code:
             return  # a bundle that would fail is left out, and costs nothing
         if fee > 0:
@@ -357,6 +347,20 @@ class World:
             fee_in=fee_in,
             fee_out=fee_out,
         )
+
+    def trial(
+        self, transaction: Transaction, pools: Mapping[str, Pool], now_s: int
+    ) -> Settled | None:
+        """Return what a transaction would do on these pools, None if it would fail."""
+        sell, buy = self._tokens_of(transaction)
+        try:
+            settled = run_legs(transaction.legs, pools, now_s)
+        except (Rejected, InvalidAmount):
+            return None
+        amount_in, amount_out = -settled.changes[sell], settled.changes[buy]
+        if settled.uncovered or self._refusal(transaction, sell, buy, amount_in, amount_out)[0]:
+            return None
+        return settled
 
     def _tokens_of(self, transaction: Transaction) -> tuple[str, str]:
         """Return what is sold and bought: what the first leg spends and the last one brings."""

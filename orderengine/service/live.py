@@ -30,7 +30,7 @@ from orderengine.market.draws import Draws
 from orderengine.market.fields import duration_ns
 from orderengine.market.latency import LatencyConfig, LatencyModel, latency_model
 from orderengine.market.opening import open_market, opening_of
-from orderengine.market.prices import Gbm
+from orderengine.market.prices import drawn_path
 from orderengine.market.world import World
 from orderengine.model.canonical import writer_of
 from orderengine.settlement.simulated import SimulatedSettlement
@@ -130,7 +130,7 @@ class LiveMarket(Struct, frozen=True):
         config = replace(config, landing=replace(config.landing, fail_rate=fail_rate))
         slot_ns = duration_ns("slot", config.slot)
         opening = opening_of(config, read_snapshot(config.snapshot) if config.snapshot else None)
-        path = Gbm(opening.price_x64, config.price.volatility, slot_ns, Draws(seed, "price"))
+        path = drawn_path(config.price, opening.price_x64, slot_ns, seed)
         pools = open_market(config, opening, opening.price_x64)
         first_slot = (clock.now_ns() - _GENESIS_NS) // slot_ns
         world = World(

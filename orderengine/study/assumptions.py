@@ -8,6 +8,7 @@ from orderengine.study.chain_assumptions import (
     slot_sentences,
 )
 from orderengine.study.scenario import Scenario
+from orderengine.study.trader_assumptions import price_sentences, trader_sentences
 
 __all__ = ["LIVE_ASSUMPTION", "assumptions_of", "live_sentence_of", "sentence_of"]
 
@@ -49,36 +50,16 @@ def assumptions_of(scenario: Scenario) -> list[str]:
     if market.snapshot:
         said.append(
             f"The pools are those of {market.snapshot}, as they were when it was taken. Ticks and "
-            "bins that it does not hold cannot be traded, and nobody adds or removes liquidity."
+            "bins that it does not hold cannot be traded"
+            + ("." if market.liquidity.is_on else ", and nobody adds or removes liquidity.")
         )
-    if market.price.model == "trace":
-        said.append(
-            "Between the samples of the price file the price moves on a straight line, so it moves "
-            "less from slot to slot than it really did."
-        )
-    else:
-        said.append(
-            f"The outside price is a geometric Brownian motion without drift, "
-            f"{market.price.volatility:.0%} a year; it has no jumps and no calm or wild hours."
-        )
+    said.extend(price_sentences(market))
     if market.hops or market.prices:
         said.append(
             f"Tokens besides {market.base} and {market.quote} have a constant outside price. Legs "
             "of several hops are one transaction; what one brings the next ones share as planned."
         )
-    if market.arbitrage:
-        said.append(
-            "At the start of each slot, before our orders, an arbitrageur with unlimited tokens "
-            "trades every pool back to within its fee of the outside price."
-        )
-    else:
-        said.append("Nobody arbitrages: pools move only by trades.")
-    if market.flow.trades_per_slot > 0:
-        said.append(
-            f"Others trade {market.flow.trades_per_slot:g} times a slot over all pools, either way "
-            f"with equal chance, lognormal sizes of median {market.flow.size_median}; none knows "
-            "where the price goes."
-        )
+    said.extend(trader_sentences(market))
     said.append(
         f"A venue reads its pools {latency_words(market.quote_latency)} after it is asked; "
         f"building and signing take {latency_words(market.build_latency)}."

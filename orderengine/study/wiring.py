@@ -22,7 +22,7 @@ from orderengine.market.draws import Draws
 from orderengine.market.fields import duration_ns
 from orderengine.market.latency import LatencyConfig, LatencyModel, latency_model
 from orderengine.market.opening import Opening, open_market, opening_of
-from orderengine.market.prices import Gbm, PricePath
+from orderengine.market.prices import PricePath, drawn_path
 from orderengine.market.world import World
 from orderengine.model.events import Event
 from orderengine.model.instants import parse_rfc3339, rfc3339
@@ -67,8 +67,7 @@ def build_world(scenario: Scenario) -> World:
             raise InvalidScenario("start", scenario.start, f"a time in the price file, {covered}")
     else:
         slot_ns = duration_ns("market.slot", market.slot)
-        draws = Draws(scenario.seed, "price")
-        path = Gbm(opening.price_x64, market.price.volatility, slot_ns, draws)
+        path = drawn_path(market.price, opening.price_x64, slot_ns, scenario.seed)
         start_ns = opening.start_s * 1_000_000_000 or parse_rfc3339(_START)
         if scenario.start:
             start_ns = parse_rfc3339(scenario.start)

@@ -100,7 +100,7 @@ def test_what_the_first_hop_brings_is_spent_whatever_the_price_is_by_then(moved:
         exact_in("other", parts[1], reverse=True),
     )
     trade = (B_TO_A, 20_000 * USDC) if moved == "up" else (A_TO_B, 250 * SOL)
-    world._trade("flow", world.pools["side"], *trade, NOW_S)
+    world.trade("flow", world.pools["side"], *trade, NOW_S)
     first = world.pools["side"].swap_exact_in(A_TO_B, 10 * SOL, NOW_S)
     assert (first.amount_out > brought) == (moved == "up")
     settled = run_legs(legs, world.pools, NOW_S)
@@ -117,7 +117,7 @@ def test_an_exact_output_pulls_what_it_needs_through_the_earlier_hop() -> None:
     world = world_of_hops()
     bought = 800 * USDC
     planned = world.pools["last"].swap_exact_out(A_TO_B, bought, NOW_S).amount_in
-    world._trade("flow", world.pools["last"], A_TO_B, 2_000 * USDC, NOW_S)  # dearer than planned
+    world.trade("flow", world.pools["last"], A_TO_B, 2_000 * USDC, NOW_S)  # dearer than planned
     second = world.pools["last"].swap_exact_out(A_TO_B, bought, NOW_S)
     first = world.pools["side"].swap_exact_out(A_TO_B, second.amount_in, NOW_S)
     assert second.amount_in > planned
@@ -227,7 +227,7 @@ def test_shares_follow_the_plan_at_any_size(amount: int, percent: int, moved: in
     if moved:
         direction = A_TO_B if moved < 0 else B_TO_A
         size = abs(moved) * (SOL if moved < 0 else 80 * USDC)
-        world._trade("flow", world.pools["side"], direction, size, NOW_S)
+        world.trade("flow", world.pools["side"], direction, size, NOW_S)
     part = brought * percent // 100
     seconds = [(part, "last", False), (brought - part, "other", True)]
     legs = (
@@ -246,7 +246,7 @@ def test_constant_prices_hold_the_other_pairs() -> None:
         CPMM, *THROUGH, OTHER, arbitrage=True, prices_x64=(PRICE_X64, PRICE_X64 * 11 // 10)
     )
     go_to(world, 3)
-    usdt = world._worth_x64("USDT")
+    usdt = world.worth_x64("USDT")
     for name, first, second in (("side", PRICE_X64 * 11 // 10, usdt), ("last", usdt, 2**64)):
         outside = (first << 64) // second
         assert abs(world.pools[name].price_x64 / outside - 1) < 0.003

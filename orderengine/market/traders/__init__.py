@@ -1,0 +1,1 @@
+"""Everybody else in the simulated market: takers, arbitrageurs, an attacker, providers."""
