@@ -17,6 +17,8 @@ PURE = (
     "analysis",
     "execution/step.py",
     "execution/policy.py",
+    "execution/priority_fee.py",
+    "execution/volatility.py",
 )
 CLOCKS = {("time", "time"), ("time", "time_ns"), ("time", "monotonic"), ("datetime", "now")}
 

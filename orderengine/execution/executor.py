@@ -216,7 +216,7 @@ class Executor:
         """Choose a route, and return what was said and chosen."""
         order = state.order
         try:
-            choice = self._inquiry.choose(order, answers)
+            choice = self._inquiry.choose(order, answers, attempt)
         except Rejected as error:
             return self._failed(state, error.code, str(error))
         return Routed(
@@ -243,13 +243,15 @@ class Executor:
         return self._submitted(state, plan, signed), signed
 
     def _plan(self, order: Order, step: Build) -> SwapPlan:
-        limits = checked_limits(order, step.route, self._policy.slippage)
+        policy = self._policy
+        limits = checked_limits(order, step.route, policy.slippage)
         return SwapPlan(
             order=order,
             route=step.route,
             attempt=step.attempt,
             amount_in_max=limits[0],
             amount_out_min=limits[1],
+            unit_price=policy.unit_price and policy.unit_price(order, step.attempt),
         )
 
     def _submitted(self, state: OrderState, plan: SwapPlan, signed: Signed | None) -> Event | None:

@@ -114,7 +114,7 @@ class Inquiry:
             return (_no_answer(venue, QuoteTimeout(venue.name, budget_ns)),)
         return answers
 
-    def choose(self, order: Order, answers: Sequence[Answer]) -> Choice:
+    def choose(self, order: Order, answers: Sequence[Answer], attempt: int = 1) -> Choice:
         """Return the router's choice, checked, or the strategy's route.
 
         Raises:
@@ -125,7 +125,7 @@ class Inquiry:
         declined = [answer for answer in answers if type(answer) is Declined]
         if self._strategy is not None:
             readings = [answer for answer in answers if type(answer) is Reading]
-            return self._computed(self._strategy, order, readings, declined)
+            return self._computed(self._strategy, order, attempt, readings, declined)
         quotes = [answer for answer in answers if type(answer) is Quote]
         route = choose(order, quotes, declined, cast("Router", self._policy.router))
         lost = losers(order, quotes, route)
@@ -135,6 +135,7 @@ class Inquiry:
         self,
         strategy: Strategy,
         order: Order,
+        attempt: int,
         readings: Sequence[Reading],
         declined: Sequence[Declined],
     ) -> Choice:
@@ -149,7 +150,7 @@ class Inquiry:
                     buy=order.buy,
                     amount=order.amount,
                     mode=order.mode,
-                    terms=self._policy.terms(order),
+                    terms=self._policy.terms(order, attempt),
                 )
             )
         except NoRoute as error:

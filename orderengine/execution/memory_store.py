@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from orderengine.errors import DuplicateOrder, KeyReused, LeaseLost, SequenceConflict, UnknownOrder
 from orderengine.execution.ports import Clock, IdempotencyKey, Lease, OpenOrder, Signed
 from orderengine.model.events import Accepted, Event
-from orderengine.model.order import Priority
+from orderengine.model.order import Order, Priority
 
 __all__ = ["MemoryEventStore"]
 
@@ -51,6 +51,10 @@ class MemoryEventStore:
     def logs(self) -> list[list[Event]]:
         """Every order's log, in the order of acceptance."""
         return [entry.log for entry in self._entries.values()]
+
+    def order(self, order_id: str) -> Order:
+        """Return an order as it was accepted. Raises ``UnknownOrder``."""
+        return self._entry(order_id).order
 
     async def create(self, accepted: Accepted, key: IdempotencyKey | None = None) -> str:
         """Store a new order with its first event, or return the id that the key made before."""

@@ -11,6 +11,7 @@ from hashlib import blake2b
 from msgspec import Struct
 
 from orderengine.errors import InvalidAmount
+from orderengine.execution.priority_fee import UnitPriceOf
 from orderengine.model.amounts import U64_MAX
 from orderengine.model.lifecycle import OrderState
 from orderengine.model.order import Mode, Order, Quote, Route
@@ -30,8 +31,8 @@ __all__ = [
 Router = Callable[[Order, Sequence[Quote]], "Quote | Route | None"]
 """Choose among the usable quotes (one or more); None takes none of them."""
 
-TermsPolicy = Callable[[Order], Terms]
-"""Return what a strategy may spend on a route for an order, and what its transaction costs."""
+TermsPolicy = Callable[[Order, int], Terms]
+"""Return what a strategy may spend on a route for an order's attempt, and what that costs."""
 
 RetryPolicy = Callable[[OrderState, str], "int | None"]
 """Return nanoseconds to wait before the next attempt, or None to give up.
@@ -61,9 +62,9 @@ def slippage(order: Order, route: Route) -> tuple[int, int]:
     return min(most, U64_MAX), route.amount_out
 
 
-def one_transaction(order: Order) -> Terms:
+def one_transaction(order: Order, attempt: int) -> Terms:
     """Ask for the best route that fits one transaction, whatever it costs."""
-    del order
+    del order, attempt
     return Terms(is_one_transaction=True)
 
 
@@ -131,6 +132,9 @@ class ExecutionPolicy(Struct, frozen=True, kw_only=True):
     """Of a strategy."""
     retry: RetryPolicy = backoff(3, 200_000_000, 5_000_000_000)
     slippage: SlippagePolicy = slippage
+    unit_price: UnitPriceOf | None = None
+    """What an attempt pays for a place in a block; None for the settlement's own by priority. The
+    venues and ``terms`` must count the same."""
     quote_deadline_ns: int = 1_500_000_000
     """All venues are asked at once; those that have not answered by then are left out."""
     route_age_ns_max: int = 5_000_000_000

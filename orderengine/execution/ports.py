@@ -22,6 +22,7 @@ from orderengine.pools import Pool
 __all__ = [
     "Clock",
     "EventStore",
+    "FeeFeed",
     "History",
     "IdempotencyKey",
     "Landed",
@@ -112,6 +113,16 @@ class PriceFeed(Protocol):
 
     def reference_price_x64(self, sell: str, buy: str) -> int:
         """Return base units of ``buy`` for one of ``sell``, times 2^64, rounded down."""
+
+
+class FeeFeed(Protocol):
+    """Tell what others paid for a place in a block."""
+
+    def recent_unit_price(self, percentile: int) -> int:
+        """Return a percentile (0 to 100) of micro-lamports a compute unit over recent blocks.
+
+        0 where nobody pays.
+        """
 
 
 class Reading(Struct, frozen=True, gc=False):

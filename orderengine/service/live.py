@@ -147,7 +147,7 @@ class LiveMarket(Struct, frozen=True):
         def latency(described: LatencyConfig, concern: str) -> LatencyModel:
             if described.model == "empirical":
                 raise InvalidData("latency.model", "empirical", "a model without a file, live")
-            return latency_model(described, Draws(seed, concern))
+            return latency_model(described, Draws(seed, concern), now_ns=clock.now_ns)
 
         parts = {"world": world, "clock": clock, "seed": seed, "latency": latency}
         inner = SimulatedSettlement.of(config, **parts)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Read the files that a scenario names: prices and measured latencies, as CSV or Parquet.
+"""Read the files that a scenario names: prices, arrivals and latencies, as CSV or Parquet.
 
 Numbers are read as text and converted exactly; nothing passes through a float unless the file holds
 floats. Every complaint names the file, the row and the value.
@@ -22,13 +22,14 @@ from orderengine.model.tokens import Token
 if TYPE_CHECKING:
     import polars
 
-__all__ = ["file_sha256", "read_latencies", "read_prices"]
+__all__ = ["file_sha256", "read_arrivals", "read_latencies", "read_prices"]
 
 TIME_COLUMNS = ("timestamp", "time", "open_time", "open_time_ms")
 PRICE_COLUMNS = ("price", "open", "close")
 """The first of these that a file has is read; ``open`` is the price at a candle's time stamp."""
 
 _DIGITS = re.compile(r"[0-9]{1,20}", re.ASCII)
+_SECONDS = re.compile(r"[0-9]{1,12}\.[0-9]{1,18}", re.ASCII)
 _LEAST, _MOST = Decimal("1e-18"), Decimal("1e15")
 
 
@@ -74,6 +75,40 @@ def read_prices(path: str, base: Token, quote: Token) -> Trace:
     return Trace(times_ns, prices_x64)
 
 
+def read_arrivals(path: str, column: str) -> tuple[int, ...]:
+    """Read recorded instants of arrival, and count them from the first one.
+
+    Args:
+        path: CSV or Parquet, plain or gzip.
+        column: of RFC 3339, of Unix time in s, ms, us or ns (told apart by size), or of seconds
+            with a decimal point; never falling from row to row. Rows without a value are left out.
+
+    Returns:
+        ns from the first arrival, the first of them 0.
+
+    Raises:
+        InvalidData: unreadable, no such column, no values, or one that is no instant or falls.
+    """
+    table = _read(path)
+    _require_column(table, column, path)
+    instants: list[int] = []
+    for row, value in enumerate(table[column], start=1):
+        if value is None or not str(value).strip():
+            continue
+        where = f"{path}, row {row}"
+        text = str(value).strip()
+        if _SECONDS.fullmatch(text):
+            at_ns = int(Decimal(text) * 1_000_000_000)
+        else:
+            at_ns = _instant(where, column, value)
+        if instants and at_ns < instants[-1]:
+            raise InvalidData(where, f"{column} {value!r}", "instants that do not fall")
+        instants.append(at_ns)
+    if not instants:
+        raise InvalidData(path, f"no values in {column}", "at least one instant")
+    return tuple([at_ns - instants[0] for at_ns in instants])
+
+
 def read_latencies(path: str, column: str) -> tuple[int, ...]:
     """Read measured latencies from a column of milliseconds; rows without a value are left out.
 
@@ -84,8 +119,7 @@ def read_latencies(path: str, column: str) -> tuple[int, ...]:
         InvalidData: unreadable, no such column, no values, or one that is not above 0 and finite.
     """
     table = _read(path)
-    if column not in table.columns:
-        raise InvalidData(path, f"the columns {', '.join(table.columns)}", f"a column {column!r}")
+    _require_column(table, column, path)
     values = sorted(
         round(_positive(f"{path}, row {row}", column, value) * 1_000_000)
         for row, value in enumerate(table[column], start=1)
@@ -119,6 +153,11 @@ def _read(path: str) -> polars.DataFrame:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         found = f"one that cannot be read ({reason})"
         raise InvalidData(path, found, "a CSV or Parquet file, plain or gzip") from None
+
+
+def _require_column(table: polars.DataFrame, column: str, path: str) -> None:
+    if column not in table.columns:
+        raise InvalidData(path, f"the columns {', '.join(table.columns)}", f"a column {column!r}")
 
 
 def _pick(table: polars.DataFrame, names: tuple[str, ...], path: str) -> str:

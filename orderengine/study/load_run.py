@@ -88,7 +88,7 @@ class LoadRun:
             await self._fill_in_all()
 
     async def _open_loop(self, group: anyio.abc.TaskGroup) -> None:
-        arrives = arrival_times(self._study.arrivals, self._study.seed)
+        arrives = arrival_times(self._study.arrivals, self._study.seed, self._study.orders)
         after_ns = 0
         for number in range(self._study.orders):
             after_ns = arrives(number, after_ns)

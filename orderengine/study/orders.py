@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from orderengine.market.arrivals import ArrivalConfig, NextArrival, next_arrival
 from orderengine.market.draws import Draws, order_id_of
-from orderengine.market.fields import amount_of, duration_ns
+from orderengine.market.fields import FieldError, amount_of, check, duration_ns
 from orderengine.model.amounts import U64_MAX
 from orderengine.model.order import Mode, Order, Priority
-from orderengine.study.scenario import ArrivalConfig, Scenario
+from orderengine.study.files import read_arrivals
+from orderengine.study.scenario import Scenario
 
 __all__ = ["OrderSource", "arrival_times"]
 
 
-def arrival_times(config: ArrivalConfig, seed: int) -> Callable[[int, int], int]:
+def arrival_times(config: ArrivalConfig, seed: int, orders: int | None = None) -> NextArrival:
     """Return a function of (order number, time of the order before) that gives the next time.
 
-    Times are nanoseconds from the start, and never fall.
+    Times are nanoseconds from the start, and never fall. It is asked for one after another.
+
+    Args:
+        config: the description; the file that it names is read.
+        seed: of the study.
+        orders: how many will be asked for, to be refused at once where a file has fewer.
+
+    Raises:
+        FieldError: the model is no open loop, or the file has too few arrivals.
+        InvalidData: the file is not what it should be.
     """
-    draws = Draws(seed, "arrivals")
-    gap_ns = 1e9 / config.rate_per_s
-    if config.model == "burst":
-        return lambda number, before_ns: 0
-    if config.model == "even":
-        return lambda number, before_ns: round(number * gap_ns)
-    return lambda number, before_ns: before_ns + round(draws.exponential(gap_ns, number))
+    recorded_ns: tuple[int, ...] = ()
+    if config.model == "trace":
+        recorded_ns = read_arrivals(config.file, config.column)
+        has_enough = orders is None or orders <= len(recorded_ns)
+        expected = f"at most {len(recorded_ns)}, as many as {config.file} has"
+        check("orders", orders, has_enough, expected)
+    try:
+        return next_arrival(config, seed, recorded_ns)
+    except FieldError as error:
+        raise FieldError(f"arrivals.{error.field}", error.found, error.expected) from None
 
 
 class OrderSource:
@@ -43,6 +55,10 @@ class OrderSource:
         self._draw_side = Draws(seed, "order/side")
         self._draw_mode = Draws(seed, "order/mode")
         self._draw_lane = Draws(seed, "order/priority")
+
+    def id_of(self, number: int) -> str:
+        """Return the id that the order will have."""
+        return order_id_of(self._seed, number)
 
     def make(self, number: int, price_x64: int, now_ns: int) -> Order:
         """Return the order; sizes are rounded to the nearest base unit, at least 1.

@@ -19,7 +19,7 @@ from orderengine.analysis.targets import replacing
 from orderengine.errors import InvalidData, UnknownOrder
 from orderengine.model.events import Event
 from orderengine.model.wire import encode_lines
-from orderengine.study.assumptions import (
+from orderengine.study.assumptions.sentences import (
     LIVE_ASSUMPTION,
     assumptions_of,
     live_sentence_of,

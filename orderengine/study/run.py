@@ -13,23 +13,19 @@ import anyio
 
 from orderengine import virtualtime
 from orderengine.errors import InvalidScenario, InvariantViolated
-from orderengine.execution.engine import Engine
-from orderengine.market.draws import Draws
 from orderengine.market.fields import FieldError
 from orderengine.market.world import World
 from orderengine.model.events import Event
 from orderengine.model.wire import event_log_sha256
 from orderengine.study.files import file_sha256
-from orderengine.study.orders import OrderSource, arrival_times
+from orderengine.study.placing import place_orders
 from orderengine.study.progress import Progress, progress_of
 from orderengine.study.result import Result, in_time_order
 from orderengine.study.scenario import Scenario
 from orderengine.study.scenario_form import named_scenarios
-from orderengine.study.wiring import build_world, latency_of, wire
+from orderengine.study.wiring import build_world, wire
 
 __all__ = ["first_error", "peak_rss_mb", "scenario", "simulate"]
-
-_CANCELLER = "cancel"
 
 
 def scenario(name_or_path: str | os.PathLike[str] = "default") -> Scenario:
@@ -88,7 +84,6 @@ class _Run:
         self._scenario = study
         self._world = world
         self._progress = progress
-        self._cancel_after = latency_of(study.order.cancel_after, study.seed, "cancel/after")
         self._ended = 0
 
     def result(self) -> Result:
@@ -130,37 +125,11 @@ class _Run:
         async with anyio.create_task_group() as group:
             group.start_soon(wired.workers.run)
             group.start_soon(wired.deadlines.run)
-            await self._place_orders(clock, wired.engine, group)
+            await place_orders(self._scenario, wired, group)
             await all_ended.wait()
             await wired.workers.drain(grace_s=0)
             group.cancel_scope.cancel()  # deadlines, and cancellations that come too late
         return wired.store.logs, began
-
-    async def _place_orders(
-        self, clock: virtualtime.VirtualClock, engine: Engine, group: anyio.abc.TaskGroup
-    ) -> None:
-        study, world = self._scenario, self._world
-        source = OrderSource(study)
-        arrives = arrival_times(study.arrivals, study.seed)
-        draw_cancel = Draws(study.seed, _CANCELLER)
-        after_ns, cancels_after = 0, self._cancel_after
-
-        async def cancel_later(order_id: str, number: int) -> None:
-            await clock.sleep_until(clock.now_ns() + cancels_after(number, 0))
-            await engine.cancel(order_id)
-
-        for number in range(study.orders):
-            after_ns = arrives(number, after_ns)
-            at_ns = world.start_ns + after_ns
-            if at_ns > clock.now_ns():
-                await clock.sleep_until(at_ns)
-            now_ns = clock.now_ns()
-            world.advance(now_ns)
-            order = source.make(number, world.price_x64, now_ns)
-            world.fund(order)
-            await engine.submit(order)
-            if draw_cancel.happens(study.order.cancel_share, number):
-                group.start_soon(cancel_later, order.order_id, number)
 
     def _require_one_end(self, logs: list[list[Event]]) -> None:
         """Check that every order is there and ended exactly once, at the end of its log."""

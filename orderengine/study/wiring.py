@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import anyio
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -13,12 +14,12 @@ from orderengine.execution.engine import Engine
 from orderengine.execution.executor import Executor
 from orderengine.execution.journal import Journal
 from orderengine.execution.memory_store import MemoryEventStore
-from orderengine.execution.policy import ExecutionPolicy, backoff, slippage
-from orderengine.execution.ports import Clock
-from orderengine.execution.queue import MemoryQueue
+from orderengine.execution.ports import Clock, PriceFeed
+from orderengine.execution.volatility import SeenPrices
 from orderengine.execution.workers import Workers
 from orderengine.market.config import MarketConfig
 from orderengine.market.draws import Draws
+from orderengine.market.fees import Fees
 from orderengine.market.fields import duration_ns
 from orderengine.market.latency import LatencyConfig, LatencyModel, latency_model
 from orderengine.market.opening import Opening, open_market, opening_of
@@ -27,26 +28,55 @@ from orderengine.market.world import World
 from orderengine.model.events import Event
 from orderengine.model.instants import parse_rfc3339, rfc3339
 from orderengine.model.tokens import token
-from orderengine.routing.choose import ROUTERS
 from orderengine.settlement.simulated import SimulatedSettlement
 from orderengine.storage.snapshots import read_snapshot
 from orderengine.study.files import read_latencies, read_prices
-from orderengine.study.scenario import EngineConfig, Scenario
-from orderengine.venues.simulated import SimulatedPrices, simulated_terms, simulated_venues
+from orderengine.study.plugin import Plugin
+from orderengine.study.policies import build_policy, queue_of, unit_prices
+from orderengine.study.scenario import Scenario
+from orderengine.venues.simulated import (
+    SimulatedFees,
+    SimulatedPrices,
+    simulated_terms,
+    simulated_venues,
+)
 
-__all__ = ["Wired", "build_policy", "build_world", "latency_of", "read_opening", "wire"]
+__all__ = ["Ends", "Wired", "build_world", "latency_of", "read_opening", "wire"]
 
 _START = "2026-07-06T16:30:00Z"
 
 
-class Wired(Struct, frozen=True):
+class Ends:
+    """Let a user of a closed loop wait for the end of an order."""
+
+    def __init__(self) -> None:
+        self._awaited: dict[str, anyio.Event] = {}
+
+    def of(self, order_id: str) -> anyio.Event:
+        """Return what is set when the order ends; ask for it before the order is placed."""
+        ended = self._awaited[order_id] = anyio.Event()
+        return ended
+
+    def observe(self, event: Event) -> None:
+        """Take an event of any order."""
+        if event.status.is_terminal and self._awaited:
+            ended = self._awaited.pop(event.order_id, None)
+            if ended is not None:
+                ended.set()
+
+
+class Wired(Struct, frozen=True, kw_only=True):
     """Hold the parts of a study that its run needs to touch."""
 
     world: World
+    clock: Clock
     store: MemoryEventStore
+    journal: Journal
     engine: Engine
     workers: Workers
     deadlines: Deadlines
+    ends: Ends
+    """Of a closed loop."""
 
 
 def build_world(scenario: Scenario) -> World:
@@ -92,53 +122,55 @@ def read_opening(market: MarketConfig) -> Opening:
     return opening_of(market, read_snapshot(market.snapshot) if market.snapshot else None)
 
 
-def latency_of(config: LatencyConfig, seed: int, concern: str) -> LatencyModel:
-    """Return the drawing function of a latency, reading its file of measurements, if any."""
+def latency_of(
+    config: LatencyConfig, seed: int, concern: str, clock: Clock | None = None
+) -> LatencyModel:
+    """Return the drawing function of a latency, reading its file of measurements, if any.
+
+    The clock is needed where the description has slow periods.
+    """
     measured_ns: tuple[int, ...] = ()
     if config.model == "empirical":
         measured_ns = read_latencies(config.file, config.column)
-    return latency_model(config, Draws(seed, concern), measured_ns)
-
-
-def build_policy(config: EngineConfig) -> ExecutionPolicy:
-    """Return the policy that the scenario's engine section says."""
-    built_in_retry = backoff(
-        config.attempts_max,
-        duration_ns("backoff_first", config.backoff_first),
-        duration_ns("backoff_longest", config.backoff_longest),
-    )
-    return ExecutionPolicy(
-        router=config.router.resolve("engine.router", ROUTERS),
-        retry=config.retry.resolve("engine.retry", {"backoff": built_in_retry}),
-        slippage=config.slippage.resolve("engine.slippage", {"fixed": slippage}),
-        quote_deadline_ns=duration_ns("quote_deadline", config.quote_deadline),
-        route_age_ns_max=duration_ns("route_age_max", config.route_age_max),
-        resend_ns=duration_ns("resend", config.resend),
-    )
+    now_ns = None if clock is None else clock.now_ns
+    return latency_model(config, Draws(seed, concern), measured_ns, now_ns=now_ns)
 
 
 def wire(scenario: Scenario, world: World, clock: Clock, observe: Callable[[Event], None]) -> Wired:
     """Join engine and world by their ports."""
-    market, seed = scenario.market, scenario.seed
-    prices = SimulatedPrices(world, clock)
+    market, seed, ends = scenario.market, scenario.seed, Ends()
+    half_life_s = duration_ns("slippage_half_life", scenario.engine.slippage_half_life) / 1e9
+    seen = SeenPrices(SimulatedPrices(world, clock), clock, half_life_s)
+    learns = scenario.engine.slippage == Plugin("volatility")
+    prices: PriceFeed = seen if learns else SimulatedPrices(world, clock)
+    unit_price = unit_prices(scenario.engine, Fees(market.fees), SimulatedFees(world, clock))
 
     def latency(config: LatencyConfig, concern: str) -> LatencyModel:
-        return latency_of(config, seed, concern)
+        return latency_of(config, seed, concern, clock)
 
-    settlement = SimulatedSettlement.of(
-        market, world=world, clock=clock, seed=seed, latency=latency
-    )
+    def observed(event: Event) -> None:
+        observe(event)
+        ends.observe(event)
+
     store = MemoryEventStore(clock)
-    journal = Journal(store, clock, observe)
-    queue = MemoryQueue(capacity=scenario.orders)
+    is_closed = scenario.arrivals.model == "closed"
+    journal = Journal(store, clock, observed if is_closed else observe)
+    queue = queue_of(scenario.engine, scenario.orders, store.order)
     executor = Executor(
         clock=clock,
-        venues=simulated_venues(market, world=world, clock=clock, seed=seed, latency=latency),
-        settlement=settlement,
+        venues=simulated_venues(
+            market, world=world, clock=clock, seed=seed, latency=latency, unit_price=unit_price
+        ),
+        settlement=SimulatedSettlement.of(
+            market, world=world, clock=clock, seed=seed, latency=latency
+        ),
         prices=prices,
         store=store,
         journal=journal,
-        policy=replace(build_policy(scenario.engine), terms=simulated_terms(market.fees, world)),
+        policy=replace(
+            build_policy(scenario.engine, seen, unit_price),
+            terms=simulated_terms(market.fees, world, unit_price),
+        ),
     )
     workers = Workers(
         queue=queue,
@@ -147,5 +179,15 @@ def wire(scenario: Scenario, world: World, clock: Clock, observe: Callable[[Even
         count=min(scenario.engine.workers, scenario.orders),
     )
     deadlines = Deadlines(journal=journal, clock=clock, prices=prices)
-    engine = Engine(clock=clock, journal=journal, queue=queue, prices=prices, deadlines=deadlines)
-    return Wired(world, store, engine, workers, deadlines)
+    return Wired(
+        world=world,
+        clock=clock,
+        store=store,
+        journal=journal,
+        engine=Engine(
+            clock=clock, journal=journal, queue=queue, prices=prices, deadlines=deadlines
+        ),
+        workers=workers,
+        deadlines=deadlines,
+        ends=ends,
+    )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from orderengine.errors import Rejected, WrongPair
+from orderengine.execution.policy import TermsPolicy
 from orderengine.execution.ports import Clock, Reading
+from orderengine.execution.priority_fee import UnitPriceOf
 from orderengine.market.config import FeeConfig, MarketConfig
 from orderengine.market.draws import Draws, key_of
 from orderengine.market.fees import COMPUTE_UNITS, Fees
@@ -17,6 +19,7 @@ from orderengine.pools import Pool, direction_of
 from orderengine.routing.request import Costs, Terms
 
 __all__ = [
+    "SimulatedFees",
     "SimulatedPrices",
     "SimulatedVenue",
     "one_pool_an_order",
@@ -38,6 +41,19 @@ class SimulatedPrices:
         return self._world.reference_price_x64(sell, buy)
 
 
+class SimulatedFees:
+    """Implement the ``FeeFeed`` port: what the world's recent blocks took, known at once."""
+
+    def __init__(self, world: World, clock: Clock) -> None:
+        self._world = world
+        self._clock = clock
+
+    def recent_unit_price(self, percentile: int) -> int:
+        """Return a percentile of micro-lamports a unit; 0 where the world has no fee market."""
+        self._world.advance(self._clock.now_ns())
+        return self._world.recent_unit_price(percentile)
+
+
 class SimulatedVenue:
     """Implement the ``Venue`` port over the world's pools of one program.
 
@@ -51,6 +67,7 @@ class SimulatedVenue:
         clock: the date.
         latency: from asking to reading, by order key and attempt.
         network_fees: what a swap here costs, in lamports.
+        fee_of: what it costs for an order's attempt, in the place of ``network_fees``.
         only: the one pool that quotes an order, by order key; None for all.
         is_immediate: whether the latency is always 0.
     """
@@ -64,6 +81,7 @@ class SimulatedVenue:
         clock: Clock,
         latency: LatencyModel,
         network_fees: Mapping[Priority, int],
+        fee_of: Callable[[Order, int], int] | None = None,
         only: Callable[[int], str] | None = None,
         is_immediate: bool = False,
     ) -> None:
@@ -73,6 +91,7 @@ class SimulatedVenue:
         self._clock = clock
         self._latency = latency
         self._network_fees = network_fees
+        self._fee_of = fee_of
         self._only = only
         self._is_immediate = is_immediate
 
@@ -96,7 +115,7 @@ class SimulatedVenue:
             return ()
         read_ns = self._clock.now_ns() + self._latency(key, attempt)
         await self._clock.sleep_until(min(read_ns, until_ns))
-        return self._quotes(order, addresses, read_ns) if read_ns <= until_ns else None
+        return self._quotes(order, attempt, addresses, read_ns) if read_ns <= until_ns else None
 
     async def read(self, order: Order, attempt: int, until_ns: int) -> Reading | None:
         """Return the pools as they are at the end of the latency, the same as that of ``quote``."""
@@ -119,17 +138,18 @@ class SimulatedVenue:
         return (only,) if only in self._pools else ()
 
     def _quotes(
-        self, order: Order, addresses: Iterable[str], now_ns: int
+        self, order: Order, attempt: int, addresses: Iterable[str], now_ns: int
     ) -> Sequence[Quote | Declined]:
         world = self._world
         world.advance(now_ns)
-        cost = self._network_cost(order)
+        cost = self._network_cost(order, attempt)
         now_s = now_ns // 1_000_000_000
         return [self._quote(order, world.pools[name], cost, now_s) for name in addresses]
 
-    def _network_cost(self, order: Order) -> int:
+    def _network_cost(self, order: Order, attempt: int) -> int:
         """Return the network's fee in the token that varies, rounded up."""
-        fee = self._network_fees[order.priority]
+        fee_of = self._fee_of
+        fee = self._network_fees[order.priority] if fee_of is None else fee_of(order, attempt)
         return -(-fee * _lamport_x64(self._world, order) // 2**64) if fee else 0
 
     def _quote(self, order: Order, pool: Pool, cost: int, now_s: int) -> Quote | Declined:
@@ -160,17 +180,28 @@ def _lamport_x64(world: World, order: Order) -> int:
     return 2**64 if varies == "SOL" else world.reference_price_x64("SOL", varies)
 
 
-def simulated_terms(config: FeeConfig, world: World) -> Callable[[Order], Terms]:
-    """Return the terms under which a strategy routes: the fees, at the outside price of SOL."""
-    fees = Fees(config)
-    is_free = not any(getattr(config, name) for name in config.__struct_fields__)
+def simulated_terms(
+    config: FeeConfig, world: World, unit_price: UnitPriceOf | None = None
+) -> TermsPolicy:
+    """Return the terms under which a strategy routes: the fees, at the outside price of SOL.
 
-    def terms(order: Order) -> Terms:
+    Args:
+        config: the fees.
+        world: has the price.
+        unit_price: what an attempt pays, in the place of the fixed prices by priority.
+    """
+    fees = Fees(config)
+    is_free = unit_price is None and not any(
+        getattr(config, name) for name in config.__struct_fields__
+    )
+
+    def terms(order: Order, attempt: int) -> Terms:
         if is_free:
             return Terms(is_one_transaction=True)
+        price = None if unit_price is None else unit_price(order, attempt)
         costs = Costs(
             signature_lamports=config.signature_lamports,
-            unit_price=fees.unit_price(order.priority),
+            unit_price=fees.unit_price(order.priority) if price is None else price,
             lamport_price_x64=_lamport_x64(world, order),
         )
         return Terms(costs=costs, is_one_transaction=True)
@@ -184,8 +215,25 @@ def one_pool_an_order(pools: Sequence[str], draws: Draws) -> Callable[[int], str
     return lambda key: pools[draws.u64(key) % count]
 
 
+def _fee_of(venue: str, fees: Fees, unit_price: UnitPriceOf) -> Callable[[Order, int], int]:
+    """Return what a swap at a venue costs for an order's attempt, in lamports."""
+    units = COMPUTE_UNITS[venue]
+
+    def fee_of(order: Order, attempt: int) -> int:
+        price = unit_price(order, attempt)
+        return fees.fee_at(fees.unit_price(order.priority) if price is None else price, units)
+
+    return fee_of
+
+
 def simulated_venues(
-    market: MarketConfig, *, world: World, clock: Clock, seed: int, latency: LatencyOf
+    market: MarketConfig,
+    *,
+    world: World,
+    clock: Clock,
+    seed: int,
+    latency: LatencyOf,
+    unit_price: UnitPriceOf | None = None,
 ) -> list[SimulatedVenue]:
     """Return one venue a program, in the order in which the world's pools first name it."""
     pools = list(world.pools.values())
@@ -203,6 +251,7 @@ def simulated_venues(
             network_fees={
                 priority: fees.network_fee(priority, COMPUTE_UNITS[venue]) for priority in Priority
             },
+            fee_of=None if unit_price is None else _fee_of(venue, fees, unit_price),
             only=only,
             is_immediate=market.quote_latency.is_none,
         )

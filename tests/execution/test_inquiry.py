@@ -83,7 +83,7 @@ def test_the_route_is_the_strategys_over_all_that_was_read() -> None:
     desk = Desk(venue("a", DEEP, slot=9), venue("b", SHALLOW, slot=7), policy=SPLIT)
     event = routed(desk)
     view = MarketView([DEEP, SHALLOW], slot=7, now_s=START_NS // SECOND)
-    terms = SPLIT.terms(BIG)
+    terms = SPLIT.terms(BIG, 1)
     request = Request(view=view, sell="SOL", buy="USDC", amount=BIG.amount, terms=terms)
     expected = STRATEGIES["split"].route(request)
     assert event.route == replace(expected, left_out=None)
@@ -220,7 +220,7 @@ def test_the_strategy_is_told_the_terms() -> None:
         heard.append(request)
         return STRATEGIES["best"].route(request)
 
-    def terms(order: Order) -> Terms:
+    def terms(order: Order, attempt: int) -> Terms:
         return Terms(costs=Costs(lamport_price_x64=order.amount), legs_max=3)
 
     desk = Desk(venue("a", DEEP), policy=replace(strategy_of(route), terms=terms))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from statistics import fmean
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import gamma, kstest
 
 from orderengine.errors import InvalidScenario
 from orderengine.market.draws import Draws
@@ -64,13 +66,75 @@ def test_empirical_draws_each_measured_value_alike() -> None:
     assert counts[10] == pytest.approx(2_000, abs=250)
 
 
+def test_shifted_lognormal_is_never_below_its_offset() -> None:
+    """What is above the offset is lognormal, with the very draws of ``lognormal``."""
+    shifted = LatencyConfig(model="shifted_lognormal", median="30ms", sigma=0.7, offset="200ms")
+    plain = LatencyConfig(model="lognormal", median="30ms", sigma=0.7)
+    one, other = latency_model(shifted, DRAWS), latency_model(plain, DRAWS)
+    assert [one(order, 2) - 200 * MS for order in range(99)] == [
+        other(order, 2) for order in range(99)
+    ]
+
+
+def test_exponential_has_its_mean_and_its_tail() -> None:
+    """A share exp(-3) is longer than three means; the offset is added to each."""
+    model = latency_model(LatencyConfig(model="exponential", mean="10ms", offset="5ms"), DRAWS)
+    drawn = [model(order, 0) for order in range(20_000)]
+    assert min(drawn) >= 5 * MS
+    assert fmean(drawn) == pytest.approx(15 * MS, rel=0.03)
+    assert sum(value > 35 * MS for value in drawn) == pytest.approx(20_000 * 0.0498, abs=160)
+
+
+@pytest.mark.parametrize("shape", [0.3, 1.0, 4.0, 100.0])
+def test_gamma_has_the_distribution(shape: float) -> None:
+    """Kolmogorov's distance to SciPy's gamma is below that of 1 in a million (2.7 / sqrt n)."""
+    model = latency_model(LatencyConfig(model="gamma", mean="10s", shape=shape), DRAWS)
+    drawn = [model(order, 1) / 1e10 for order in range(5_000)]
+    assert kstest(drawn, gamma(shape, scale=1 / shape).cdf).statistic < 2.7 / 5_000**0.5
+
+
+def test_slow_periods_hit_all_draws_of_a_period() -> None:
+    """All answers of a period are multiplied, or none; what is drawn is the same as without."""
+    plain = LatencyConfig(model="lognormal", median="5ms", sigma=0.5)
+    slow = LatencyConfig(
+        model="lognormal",
+        median="5ms",
+        sigma=0.5,
+        slow_share=0.3,
+        slow_factor=10.0,
+        slow_period="100ms",
+    )
+    now = [0]
+    model, fast = latency_model(slow, DRAWS, now_ns=lambda: now[0]), latency_model(plain, DRAWS)
+    slow_periods = 0
+    for period in range(2_000):
+        factors = set()
+        for step in range(3):
+            now[0] = period * 100 * MS + step * 49 * MS
+            latency_ns = fast(period, step)
+            assert model(period, step) in {latency_ns, 10 * latency_ns}
+            factors.add(model(period, step) // latency_ns)
+        assert len(factors) == 1
+        slow_periods += factors == {10}
+    assert slow_periods == pytest.approx(600, abs=100)
+
+
+def test_slow_periods_need_a_clock() -> None:
+    """Who cannot tell the instant is told so, and no period is silently fast."""
+    with pytest.raises(InvalidScenario) as caught:
+        latency_model(LatencyConfig(median="5ms", slow_share=0.5), DRAWS)
+    assert caught.value.field == "slow_share"
+
+
 @pytest.mark.parametrize(
     "config",
     [
         LatencyConfig(model="uniform", low="1ms", high="9ms"),
         LatencyConfig(model="lognormal", median="5ms", sigma=0.5),
+        LatencyConfig(model="exponential", mean="5ms"),
+        LatencyConfig(model="gamma", mean="5ms", shape=0.5),
     ],
-    ids=["uniform", "lognormal"],
+    ids=["uniform", "lognormal", "exponential", "gamma"],
 )
 def test_attempts_and_orders_have_draws_of_their_own(config: LatencyConfig) -> None:
     """The same name gives the same latency, another order or attempt another one."""
@@ -93,6 +157,12 @@ def test_attempts_and_orders_have_draws_of_their_own(config: LatencyConfig) -> N
         ({"sigma": -0.1}, "sigma", "from 0 to 5"),
         ({"sigma": 5.1}, "sigma", "from 0 to 5"),
         ({"low": "2ms", "high": "1ms"}, "high", "at least low (2ms)"),
+        ({"mean": "5"}, "mean", "a duration with a unit"),
+        ({"offset": "-1ms"}, "offset", "a duration with a unit"),
+        ({"shape": 0.0}, "shape", "from 0.01 to 10000"),
+        ({"slow_share": 1.5}, "slow_share", "from 0 to 1"),
+        ({"slow_factor": 0.0}, "slow_factor", "above 0, up to 1000"),
+        ({"slow_period": "1us"}, "slow_period", "at least 1ms"),
         ({"model": "empirical", "column": "c"}, "file", "a file of measured latencies"),
         ({"model": "empirical", "file": "f"}, "column", "the name of a column in ms"),
     ],

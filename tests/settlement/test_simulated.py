@@ -20,6 +20,7 @@ from orderengine.market.draws import Draws, order_id_of
 from orderengine.market.fees import Fees
 from orderengine.market.latency import LatencyConfig, latency_model
 from orderengine.market.pools import PoolConfig
+from orderengine.market.transactions import bid_of
 from orderengine.market.world import World
 from orderengine.model.order import Leg, Mode, Order, Route
 from orderengine.pools import direction_of
@@ -138,6 +139,17 @@ async def sent(settlement: SimulatedSettlement, plan: SwapPlan) -> Signed:
     signed = await sign(settlement, plan)
     await settlement.send(signed, FOREVER)
     return signed
+
+
+def test_a_plan_may_bring_its_own_price() -> None:
+    """It is billed on the compute units of all legs, and is the bid for a place in the block."""
+    settlement = settlement_of(funded_world())
+    plan = replace(plan_of(pools=("cpmm", "dlmm")), unit_price=1_234_567)
+    signed = run(lambda: sign(settlement, plan))
+    assert signed.network_fee == 5_000 - (-(161_000 + 195_500) * 1_234_567 // 10**6)
+    assert bid_of(signed.payload) == 1_234_567
+    free = run(lambda: sign(settlement, replace(plan, unit_price=0)))
+    assert (free.network_fee, bid_of(free.payload)) == (5_000, 0)
 
 
 def test_sign_takes_its_latency_and_sends_nothing() -> None:

@@ -23,7 +23,7 @@ from orderengine.model.events import (
     Submitted,
 )
 from orderengine.model.order import Priority
-from orderengine.study.assumptions import assumptions_of
+from orderengine.study.assumptions.sentences import assumptions_of
 from orderengine.study.result import Result
 from orderengine.study.scenario import Scenario
 

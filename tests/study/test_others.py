@@ -10,7 +10,7 @@ import pytest
 
 import orderengine as oe
 from orderengine.model.events import Confirmed
-from orderengine.study.assumptions import assumptions_of
+from orderengine.study.assumptions.sentences import assumptions_of
 from orderengine.study.run import simulate
 from orderengine.study.scenario import Scenario
 from tests.study.busy import events_of

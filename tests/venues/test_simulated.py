@@ -355,9 +355,9 @@ def test_a_strategy_is_told_what_quotes_count(mode: Mode, sell: str, buy: str) -
     world = world_of(CPMM)
     config = FeeConfig()
     order = replace(SELL, sell=sell, buy=buy, mode=mode, priority=Priority.URGENT)
-    costs = simulated_terms(config, world)(order).costs
+    costs = simulated_terms(config, world)(order, 1).costs
     assert costs is not None
-    assert simulated_terms(config, world)(order).is_one_transaction
+    assert simulated_terms(config, world)(order, 1).is_one_transaction
     lamports = costs.signature_lamports + 161_000 * costs.unit_price // 10**6
     fee = Fees(config).network_fee(Priority.URGENT, 161_000)
     (quote,) = [q for q in quotes_of(world_of(CPMM, DLMM), order, fee) if q.pool == "cpmm"]
@@ -373,4 +373,4 @@ def test_terms_without_fees_weigh_nothing() -> None:
         normal_micro_lamports=0,
         bulk_micro_lamports=0,
     )
-    assert simulated_terms(config, world_of(CPMM))(SELL) == Terms(is_one_transaction=True)
+    assert simulated_terms(config, world_of(CPMM))(SELL, 1) == Terms(is_one_transaction=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from orderengine.market.config import MarketConfig
 from orderengine.market.fields import duration_ns
-from orderengine.market.latency import LatencyConfig
+from orderengine.study.assumptions.words import latency_words
 
-__all__ = ["landing_sentences", "latency_words", "slot_sentences"]
+__all__ = ["landing_sentences", "slot_sentences"]
 
 
 def slot_sentences(market: MarketConfig) -> list[str]:
@@ -118,17 +118,6 @@ def _known(market: MarketConfig) -> str:
         level = getattr(consensus, landing.commitment)
         when = f"{latency_words(level)} after its block's end"
     return f"A landing is {landing.commitment}, and taken for final, {when} ({consensus.profile})."
-
-
-def latency_words(latency: LatencyConfig) -> str:
-    """Return a distribution of durations in words."""
-    if latency.model == "empirical":
-        return f"as long as drawn from {latency.column} of its file"
-    if latency.model == "uniform":
-        return f"{latency.low} to {latency.high}"
-    if latency.model == "lognormal" and latency.sigma > 0:
-        return f"{latency.median} (median; lognormal, sigma {latency.sigma:g})"
-    return str(latency.median)
 
 
 def _list(names: list[str]) -> str:

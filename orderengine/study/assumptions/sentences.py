@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from orderengine.study.chain_assumptions import (
-    landing_sentences,
-    latency_words,
-    slot_sentences,
-)
+from orderengine.study.assumptions.chain import landing_sentences, slot_sentences
+from orderengine.study.assumptions.engine import arrival_sentences, engine_sentences
+from orderengine.study.assumptions.traders import price_sentences, trader_sentences
+from orderengine.study.assumptions.words import latency_words
 from orderengine.study.scenario import Scenario
-from orderengine.study.trader_assumptions import price_sentences, trader_sentences
 
 __all__ = ["LIVE_ASSUMPTION", "assumptions_of", "live_sentence_of", "sentence_of"]
 
@@ -70,7 +68,7 @@ def assumptions_of(scenario: Scenario) -> list[str]:
     strains = market.landing.model == "network" and market.congestion.demand > 0
     which = "Latencies" if not strains else "Latencies besides that of sending"
     said.append(
-        f"{which} are drawn independently of each other and of the load, so bursts of slowness are "
-        "missing."
+        f"{which} are drawn independently of the load; where no slow periods are stated, of each "
+        "other too, so bursts of slowness are missing."
     )
-    return said
+    return [*said, *arrival_sentences(scenario.arrivals), *engine_sentences(scenario.engine)]

@@ -1,0 +1,1 @@
+"""What a scenario takes for granted, in words: a module for each part of the world."""
