@@ -20,17 +20,22 @@ from orderengine.model.tokens import Token, token
 if TYPE_CHECKING:
     from orderengine.study.calibrated import Calibration
     from orderengine.study.calibration import calibrate
+    from orderengine.study.compare import compare
+    from orderengine.study.compared import Comparison
     from orderengine.study.live import Client
     from orderengine.study.result import Result
     from orderengine.study.routes import market_view, route
     from orderengine.study.run import scenario, simulate
     from orderengine.study.scenario import Scenario
+    from orderengine.study.sweep.result import SweepResult
+    from orderengine.study.sweep.run import sweep
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Calibration",
     "Client",
+    "Comparison",
     "Event",
     "Leg",
     "Mode",
@@ -43,9 +48,11 @@ __all__ = [
     "Route",
     "Scenario",
     "Status",
+    "SweepResult",
     "Token",
     "amount",
     "calibrate",
+    "compare",
     "errors",
     "fold",
     "format_amount",
@@ -54,19 +61,24 @@ __all__ = [
     "route",
     "scenario",
     "simulate",
+    "sweep",
     "token",
 ]
 
 _LAZY = {
     "Calibration": "orderengine.study.calibrated",
     "Client": "orderengine.study.live",
+    "Comparison": "orderengine.study.compared",
     "Result": "orderengine.study.result",
     "Scenario": "orderengine.study.scenario",
+    "SweepResult": "orderengine.study.sweep.result",
     "calibrate": "orderengine.study.calibration",
+    "compare": "orderengine.study.compare",
     "market_view": "orderengine.study.routes",
     "route": "orderengine.study.routes",
     "scenario": "orderengine.study.run",
     "simulate": "orderengine.study.run",
+    "sweep": "orderengine.study.sweep.run",
 }
 
 

@@ -19,6 +19,7 @@ from orderengine.cli import (
     routing,
     serving,
     studies,
+    sweeping,
     verifying,
 )
 from orderengine.cli.shared import OneLine
@@ -39,6 +40,7 @@ for _command in (
     *orders.COMMANDS,
     *operations.COMMANDS,
     *studies.COMMANDS,
+    *sweeping.COMMANDS,
     *pools.COMMANDS,
     *routing.COMMANDS,
     *verifying.COMMANDS,
