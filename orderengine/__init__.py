@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orderengine.study.compare import compare
     from orderengine.study.compared import Comparison
     from orderengine.study.live import Client
+    from orderengine.study.loading import load
     from orderengine.study.result import Result
     from orderengine.study.routes import market_view, route
     from orderengine.study.run import scenario, simulate
@@ -56,6 +57,7 @@ __all__ = [
     "errors",
     "fold",
     "format_amount",
+    "load",
     "market_view",
     "parse_amount",
     "route",
@@ -74,6 +76,7 @@ _LAZY = {
     "SweepResult": "orderengine.study.sweep.result",
     "calibrate": "orderengine.study.calibration",
     "compare": "orderengine.study.compare",
+    "load": "orderengine.study.loading",
     "market_view": "orderengine.study.routes",
     "route": "orderengine.study.routes",
     "scenario": "orderengine.study.run",

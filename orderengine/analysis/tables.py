@@ -32,7 +32,7 @@ from orderengine.model.events import (
 from orderengine.model.order import Mode, Route
 from orderengine.model.tokens import token
 
-__all__ = ["event_table", "order_table"]
+__all__ = ["event_table", "order_row", "order_table", "table_of_rows"]
 
 _INSTANT = pl.Datetime("ns", "UTC")
 _X64 = 2**64
@@ -107,7 +107,11 @@ def order_table(logs: Sequence[Sequence[Event]]) -> pl.DataFrame:
     Raises:
         InvalidData: a log does not begin with an accepted event.
     """
-    rows = [_row(number, log) for number, log in enumerate(logs)]
+    return table_of_rows([order_row(number, log) for number, log in enumerate(logs)])
+
+
+def table_of_rows(rows: Sequence[tuple[Any, ...]]) -> pl.DataFrame:
+    """Return the table of ``order_table`` for rows that ``order_row`` made."""
     columns = zip(*rows, strict=True) if rows else ([] for _ in _GATHERED)
     gathered = pl.DataFrame(
         [
@@ -134,8 +138,12 @@ def event_table(logs: Sequence[Sequence[Event]]) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def _row(number: int, log: Sequence[Event]) -> tuple[Any, ...]:
-    """Return the values of ``_GATHERED`` for one order."""
+def order_row(number: int, log: Sequence[Event]) -> tuple[Any, ...]:
+    """Return what the table is computed from for one order: the values of ``_GATHERED``.
+
+    Raises:
+        InvalidData: the log does not begin with an accepted event.
+    """
     accepted = log[0] if log else None
     if not isinstance(accepted, Accepted):
         found = "no event" if accepted is None else type(accepted).__name__

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS"]
 
+_STREAMED_FROM = 100_000
+"""Orders from which on events go to disk while the study runs: they would take 600 MB of memory."""
+
 
 @click.command()
 @click.argument("scenario", default="default")
@@ -36,7 +39,12 @@ __all__ = ["COMMANDS"]
     help="Change any field of the scenario, for example engine.workers=64.",
 )
 @click.option("--report", metavar="FILE", help="Write one self-contained HTML page.")
-@click.option("--out", metavar="DIR", help="Write events.jsonl, orders.parquet, summary.json.")
+@click.option(
+    "--out",
+    metavar="DIR",
+    help="Write events.jsonl, orders.parquet, summary.json; from 100,000 orders on events.parquet, "
+    "while the study runs.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def simulate(  # noqa: PLR0913, PLR0917  (one argument a flag)
     scenario: str,
@@ -78,8 +86,9 @@ def simulate(  # noqa: PLR0913, PLR0917  (one argument a flag)
     will_be_made = out is not None and not Path(out).exists()
     if report is not None and not (will_be_made and Path(report).parent == Path(str(out))):
         require_writable(report)
-    result = run(chosen, progress=False if as_json else None)
-    if out is not None:
+    streams = out is not None and chosen.orders >= _STREAMED_FROM
+    result = run(chosen, out=out if streams else None, progress=False if as_json else None)
+    if out is not None and not streams:
         result.save(out)
     if report is not None:
         result.report(report, command=shlex.join(["orderengine", *sys.argv[1:]]))

@@ -63,7 +63,7 @@ from orderengine.model.wire import decode_event
 __all__ = ["Executor"]
 
 
-_NOTES = (Claimed, Requoting, Routed)
+_NOTES = frozenset({Claimed, Requoting, Routed})
 """Events that nobody acts on: what is done next, until a transaction is stored, can be done again.
 So nothing waits until they are stored; as a rule they share a commit with that transaction."""
 
@@ -152,13 +152,14 @@ class Executor:
                         state, noted = await self._journal.load(order_id), None
                     case _:
                         event = self._noted(state, step, worker)
-                if isinstance(event, Submitted) and signed is not None:
+                kind = type(event)
+                if kind is Submitted and event is not None and signed is not None:
                     state = await self._journal.record(
                         state, event, fence=fence, signed=signed, after=noted
                     )
                     noted = None
                     await self._send(signed)
-                elif isinstance(event, _NOTES):
+                elif kind in _NOTES and event is not None:
                     state, noted = await self._journal.note(state, event, fence=fence, after=noted)
                 elif event is not None:
                     state = await self._journal.record(state, event, fence=fence, after=noted)

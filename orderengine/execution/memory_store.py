@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from orderengine.errors import DuplicateOrder, KeyReused, LeaseLost, SequenceConflict, UnknownOrder
+from orderengine.errors import (
+    DuplicateOrder,
+    InvariantViolated,
+    KeyReused,
+    LeaseLost,
+    SequenceConflict,
+    UnknownOrder,
+)
 from orderengine.execution.ports import Clock, IdempotencyKey, Lease, OpenOrder, Signed
 from orderengine.model.events import Accepted, Event
 from orderengine.model.order import Order, Priority
@@ -21,11 +28,12 @@ _URGENCY = (Priority.URGENT, Priority.NORMAL, Priority.BULK)
 class _Entry:
     """Hold all that is kept of one order."""
 
-    __slots__ = ("fence", "leased_until_ns", "log", "order", "signed", "takeovers")
+    __slots__ = ("fence", "has_ended", "leased_until_ns", "log", "order", "signed", "takeovers")
 
     def __init__(self, accepted: Accepted) -> None:
         self.order = accepted.order
         self.log: list[Event] = [accepted]
+        self.has_ended = False
         self.fence = 0
         self.leased_until_ns = 0
         """0 where the lease was given back, or never taken."""
@@ -49,12 +57,25 @@ class MemoryEventStore:
 
     @property
     def logs(self) -> list[list[Event]]:
-        """Every order's log, in the order of acceptance."""
+        """The log of every order that was not forgotten, in the order of acceptance."""
         return [entry.log for entry in self._entries.values()]
 
     def order(self, order_id: str) -> Order:
         """Return an order as it was accepted. Raises ``UnknownOrder``."""
         return self._entry(order_id).order
+
+    def forget(self, order_id: str) -> list[Event]:
+        """Drop an order that has ended, and return its log; from now on it is unknown here.
+
+        Raises:
+            UnknownOrder: no order has this id.
+            InvariantViolated: it has not ended.
+        """
+        entry = self._entry(order_id)
+        if not entry.has_ended:
+            raise InvariantViolated(f"order {order_id} has not ended and cannot be forgotten")
+        del self._entries[order_id]
+        return entry.log
 
     async def create(self, accepted: Accepted, key: IdempotencyKey | None = None) -> str:
         """Store a new order with its first event, or return the id that the key made before."""
@@ -88,9 +109,11 @@ class MemoryEventStore:
     ) -> None:
         """Append the order's next event and the transaction it announces."""
         del after  # had that one been refused, its writer would have been told at once
-        entry = self._entry(event.order_id)
+        entry = self._entries.get(event.order_id)
+        if entry is None:
+            raise UnknownOrder(event.order_id)
         log = entry.log
-        if log[-1].status.is_terminal:  # then no lease is left to compare the fence with
+        if entry.has_ended:  # then no lease is left to compare the fence with
             raise SequenceConflict(event.order_id, event.seq - 1, len(log))
         if fence is not None and (fence != entry.fence or fence == 0):
             raise LeaseLost(event.order_id, fence, entry.fence)
@@ -98,6 +121,7 @@ class MemoryEventStore:
             raise SequenceConflict(event.order_id, event.seq - 1, len(log))
         log.append(event)
         if event.status.is_terminal:
+            entry.has_ended = True
             entry.signed = ()
         elif signed is not None:
             entry.signed += (signed,)
@@ -119,7 +143,7 @@ class MemoryEventStore:
         """Take the order's lease, or return None if it is held or the order ended."""
         del worker  # who it is shows in the log; the fence alone decides
         entry, now_ns = self._entry(order_id), self._clock.now_ns()
-        if entry.log[-1].status.is_terminal or entry.leased_until_ns > now_ns:
+        if entry.has_ended or entry.leased_until_ns > now_ns:
             return None
         entry.fence += 1
         entry.takeovers += entry.leased_until_ns > 0
@@ -149,7 +173,7 @@ class MemoryEventStore:
         found = [
             OpenOrder(order_id=entry.order.order_id, priority=entry.order.priority)
             for entry in self._entries.values()
-            if entry.leased_until_ns <= now_ns and not entry.log[-1].status.is_terminal
+            if entry.leased_until_ns <= now_ns and not entry.has_ended
         ]
         return sorted(found, key=lambda order: _URGENCY.index(order.priority))[:limit]
 

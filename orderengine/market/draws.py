@@ -19,7 +19,8 @@ from statistics import NormalDist
 __all__ = ["Draws", "key_of", "order_id_of"]
 
 _M64 = 2**64 - 1
-_BELOW_ONE = 1.0 - 2.0**-53
+_GRID = 2.0**-53
+_BELOW_ONE = 1.0 - _GRID
 _GOLDEN = 0x9E3779B97F4A7C15
 """2^64 over the golden ratio, made odd: SplitMix64's own step."""
 _SILVER = 0x6A09E667F3BCC909
@@ -82,7 +83,10 @@ class Draws:
 
     def uniform(self, order: int, k: int = 0) -> float:
         """Return a float in the open interval (0, 1), on a grid of 2^-53."""
-        drawn = ((self.u64(order, k) >> 11) + 0.5) * 2.0**-53
+        z = (self._key + order * _GOLDEN + k * _SILVER) & _M64
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _M64  # as ``u64``, without a call
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _M64
+        drawn = (((z ^ (z >> 31)) >> 11) + 0.5) * _GRID
         # The greatest of the integers is rounded up to 1, which has no normal quantile.
         return drawn if drawn < 1.0 else _BELOW_ONE
 

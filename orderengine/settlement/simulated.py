@@ -125,6 +125,11 @@ class SimulatedSettlement:
         self._draw_slots = Draws(seed, "landing/slots")
         self._sent: dict[str, _Sent] = {}
 
+    def forget(self, signature: str) -> None:
+        """Drop what is kept of a transaction; ask it only where no copy of it can land any more."""
+        self._sent.pop(signature, None)
+        self._world.executions.pop(signature, None)
+
     async def sign(self, plan: SwapPlan, until_ns: int) -> Signed | None:
         """Build and sign a transaction that is valid for the next blocks; None at ``until_ns``.
 

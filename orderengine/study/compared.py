@@ -201,7 +201,8 @@ def _welch(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], confidence: f
     if n > 1:
         of_a, of_b = _sd(a) ** 2 / n, _sd(b) ** 2 / n
         both = of_a + of_b
-        freedom = both**2 / ((of_a**2 + of_b**2) / (n - 1)) if both else n - 1
+        # By shares of the sum: the squares of tiny variances would be 0.
+        freedom = (n - 1) / ((of_a / both) ** 2 + (of_b / both) ** 2) if both else n - 1
         half = float(stdtrit(freedom, (1 + confidence) / 2)) * math.sqrt(both)
     return Estimate(
         value=value,

@@ -17,11 +17,12 @@ accepted as it is sent.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import anyio
 from anyio.abc import TaskGroup
 
-from orderengine.errors import QueueFull
+from orderengine.errors import QueueFull, UnknownOrder
 from orderengine.market.draws import Draws
 from orderengine.model.events import Failed
 from orderengine.model.order import Order
@@ -118,4 +119,5 @@ class _Placing:
     async def _cancel_later(self, order_id: str, number: int) -> None:
         clock = self._wired.clock
         await clock.sleep_until(clock.now_ns() + self._cancels_after(number, 0))
-        await self._wired.engine.cancel(order_id)
+        with suppress(UnknownOrder):  # it has ended and was forgotten
+            await self._wired.engine.cancel(order_id)

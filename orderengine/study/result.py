@@ -6,6 +6,7 @@ Everything shown is computed from the events, when it is asked for.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import cached_property
 from html import escape
 from itertools import chain
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from orderengine.analysis.targets import replacing
-from orderengine.errors import InvalidData, UnknownOrder
+from orderengine.errors import UnknownOrder
 from orderengine.model.events import Event
 from orderengine.model.wire import encode_lines
 from orderengine.study.assumptions.sentences import (
@@ -25,7 +26,16 @@ from orderengine.study.assumptions.sentences import (
     live_sentence_of,
     sentence_of,
 )
+from orderengine.study.saved import (
+    EVENTS_FILE,
+    LINES_FILE,
+    ORDERS_FILE,
+    SCENARIO_FILE,
+    SUMMARY_FILE,
+    SavedLogs,
+)
 from orderengine.study.scenario import Scenario
+from orderengine.study.targets import writable
 
 if TYPE_CHECKING:
     import polars
@@ -38,7 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["Plots", "Result", "in_time_order"]
 
 
-def in_time_order(logs: list[list[Event]]) -> list[Event]:
+def in_time_order(logs: Sequence[Sequence[Event]]) -> list[Event]:
     """Return the events of all orders sorted by (at_ns, order number, seq)."""
     # They stand by (order number, seq), and sorting is stable.
     return sorted(chain.from_iterable(logs), key=attrgetter("at_ns"))
@@ -51,7 +61,7 @@ class Result:
         self,
         *,
         scenario: Scenario,
-        logs: list[list[Event]],
+        logs: Sequence[Sequence[Event]],
         event_log_sha256: str,
         cpu_seconds: float,
         peak_rss_mb: float,
@@ -61,7 +71,8 @@ class Result:
     ) -> None:
         self.scenario = scenario
         self.logs = logs
-        """One list of events an order, in the order of arrival."""
+        """The events of each order, in the order of arrival; of a run that was written to disk they
+        are read from there, one order's or one after the other."""
         self.event_log_sha256 = event_log_sha256
         """SHA-256 of ``events.jsonl``, the log that ``save`` writes."""
         self.cpu_seconds = cpu_seconds
@@ -79,6 +90,8 @@ class Result:
     @cached_property
     def orders(self) -> polars.DataFrame:
         """One row an order: ending, amounts, fees, stages in ns, costs in bps."""
+        if isinstance(self.logs, SavedLogs):
+            return self.logs.order_table()
         from orderengine.analysis.tables import order_table  # noqa: PLC0415  (loads polars)
 
         return order_table(self.logs)
@@ -86,6 +99,8 @@ class Result:
     @cached_property
     def events(self) -> polars.DataFrame:
         """One row an event."""
+        if isinstance(self.logs, SavedLogs):
+            return self.logs.event_table()
         from orderengine.analysis.tables import event_table  # noqa: PLC0415  (loads polars)
 
         return event_table(self.logs)
@@ -120,10 +135,14 @@ class Result:
 
         return timeline(self._log(order))
 
-    def _log(self, order: str | int) -> list[Event]:
+    def _log(self, order: str | int) -> Sequence[Event]:
         if isinstance(order, int):
             if 0 <= order < len(self.logs):
                 return self.logs[order]
+        elif isinstance(self.logs, SavedLogs):
+            number = self.logs.number_of(order)
+            if number is not None:
+                return self.logs[number]
         else:
             for log in self.logs:
                 if log[0].order_id == order:
@@ -157,6 +176,7 @@ class Result:
             "seed": self.scenario.seed,
             "scenario": self.scenario.name,
             "prices_sha256": self.prices_sha256,
+            "supply": {token: str(amount) for token, amount in self.supply.items()},
             **load,
         }
 
@@ -200,26 +220,33 @@ class Result:
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write ``events.jsonl``, ``orders.parquet``, ``scenario.toml`` and ``summary.json``.
 
-        Each file is written beside its place and then moved there, so none is ever half there.
+        Where the run itself has written its events and orders, only the last two are written.
+        Each file is written beside its place and then moved there, so none is ever half there; the
+        summary comes last. ``load`` opens the folder again.
 
         Raises:
             InvalidData: the folder cannot be written.
         """
         target = Path(folder)
-        try:
+        with writable(target):
             target.mkdir(parents=True, exist_ok=True)
-            with replacing(target / "events.jsonl") as part, part.open("wb") as file:
-                file.writelines(encode_lines(in_time_order(self.logs)))
-            with replacing(target / "orders.parquet") as part:
-                self.orders.write_parquet(part)
-            with replacing(target / "scenario.toml") as part:
+            (target / SUMMARY_FILE).unlink(missing_ok=True)
+            if not (isinstance(self.logs, SavedLogs) and self.logs.is_in(target)):
+                self._save_events(target)
+            with replacing(target / SCENARIO_FILE) as part:
                 part.write_text(self.scenario.to_toml(), "utf-8")
-            with replacing(target / "summary.json") as part:
+            with replacing(target / SUMMARY_FILE) as part:
                 part.write_bytes(msgspec.json.format(msgspec.json.encode(self.figures())) + b"\n")
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise InvalidData(str(target), reason, "a folder that can be written") from None
         return target
+
+    def _save_events(self, target: Path) -> None:
+        logs = self.logs
+        lines = logs.lines() if isinstance(logs, SavedLogs) else encode_lines(in_time_order(logs))
+        with replacing(target / LINES_FILE) as part, part.open("wb") as file:
+            file.writelines(lines)
+        with replacing(target / ORDERS_FILE) as part:
+            self.orders.write_parquet(part)
+        (target / EVENTS_FILE).unlink(missing_ok=True)  # of an earlier run
 
     @property
     def _clock(self) -> str:

@@ -6,7 +6,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import anyio
@@ -17,10 +17,14 @@ from orderengine.market.fields import FieldError
 from orderengine.market.world import World
 from orderengine.model.events import Event
 from orderengine.model.wire import event_log_sha256
+from orderengine.study.collector import seldom_collected
 from orderengine.study.files import file_sha256
+from orderengine.study.forgetting import Forgetting
 from orderengine.study.placing import place_orders
 from orderengine.study.progress import Progress, progress_of
+from orderengine.study.recording import DiskRecording, require_one_end
 from orderengine.study.result import Result, in_time_order
+from orderengine.study.saved import SavedLogs
 from orderengine.study.scenario import Scenario
 from orderengine.study.scenario_form import named_scenarios
 from orderengine.study.wiring import build_world, wire
@@ -53,6 +57,7 @@ def scenario(name_or_path: str | os.PathLike[str] = "default") -> Scenario:
 def simulate(
     study: Scenario | str = "default",
     *,
+    out: str | os.PathLike[str] | None = None,
     progress: bool | Callable[[int, int], None] | None = None,
     **changes: object,
 ) -> Result:
@@ -60,13 +65,17 @@ def simulate(
 
     Args:
         study: a scenario, or the name or path of one.
+        out: a folder to write events and orders to while the study runs, as Parquet; memory then
+            does not grow with the number of orders, and the result reads from there when asked.
+            ``load`` opens it again. None keeps everything in memory.
         progress: True shows a bar, False none, None one where somebody watches; a function is
             called with the orders ended so far and in all.
         changes: fields to change first, as in ``Scenario.replace``.
 
     Raises:
         InvalidScenario: a field is wrong, or a function that the scenario names is not at hand.
-        InvalidData: a file that the scenario names is not what it should be.
+        InvalidData: a file that the scenario names is not what it should be, or ``out`` cannot be
+            written; no half-written file is left there.
         InvariantViolated: an order did not end exactly once, or tokens were not conserved.
     """
     chosen = study if isinstance(study, Scenario) else scenario(study)
@@ -74,7 +83,8 @@ def simulate(
     chosen = chosen.replace(**changes)
     try:
         world = build_world(chosen)
-        return _Run(chosen, world, progress_of(progress, chosen.orders)).result()
+        run = _Run(chosen, world, progress_of(progress, chosen.orders))
+        return run.result() if out is None else run.result_in(Path(out))
     except FieldError as error:
         raise InvalidScenario(error.field, error.found, error.expected) from None
 
@@ -85,19 +95,41 @@ class _Run:
         self._world = world
         self._progress = progress
         self._ended = 0
+        self._began = 0.0
+        """The process time when all was built and the run began."""
 
     def result(self) -> Result:
-        """Run to the end and check what must hold."""
-        with self._progress:
+        """Run to the end in memory, and check what must hold."""
+        logs = self._run(None)
+        digest = event_log_sha256(in_time_order(logs))
+        cpu_seconds = time.process_time() - self._began
+        for log in logs:
+            require_one_end(log)
+        return self._checked(logs, digest, cpu_seconds)
+
+    def result_in(self, folder: Path) -> Result:
+        """Do the same, with events and orders written to a folder meanwhile."""
+        recording = DiskRecording(folder)
+        with recording.whole():
+            self._run(recording)
+        digest, cpu_seconds = recording.event_log_sha256, time.process_time() - self._began
+        result = self._checked(SavedLogs(folder, recording.orders), digest, cpu_seconds)
+        result.save(folder)
+        return result
+
+    def _run(self, recording: DiskRecording | None) -> list[list[Event]]:
+        """Return the logs that are kept in memory."""
+        with self._progress, seldom_collected():
             try:
-                logs, began = virtualtime.run(self._main)
+                return virtualtime.run(self._main, recording)
             except BaseExceptionGroup as group:
                 raise first_error(group) from None
-        digest = event_log_sha256(in_time_order(logs))
-        cpu_seconds = time.process_time() - began
-        self._require_one_end(logs)
-        supply = self._world.require_conserved()
-        price = self._scenario.market.price
+
+    def _checked(self, logs: Sequence[Sequence[Event]], digest: str, cpu_seconds: float) -> Result:
+        """Return the result, after checking that every order is there and so is every token."""
+        if len(logs) != self._scenario.orders:
+            raise InvariantViolated(f"{self._scenario.orders} orders were placed, {len(logs)} kept")
+        supply, price = self._world.require_conserved(), self._scenario.market.price
         return Result(
             scenario=self._scenario,
             logs=logs,
@@ -108,8 +140,7 @@ class _Run:
             prices_sha256=file_sha256(price.file) if price.model == "trace" else "",
         )
 
-    async def _main(self) -> tuple[list[list[Event]], float]:
-        """Return every order's log, and the process time when all was built and the run began."""
+    async def _main(self, recording: DiskRecording | None) -> list[list[Event]]:
         clock = virtualtime.VirtualClock(self._world.start_ns)
         all_ended, orders = anyio.Event(), self._scenario.orders
 
@@ -120,8 +151,16 @@ class _Run:
                 if self._ended == orders:
                     all_ended.set()
 
-        wired = wire(self._scenario, self._world, clock, observe)
-        began = time.process_time()
+        def record(event: Event) -> None:
+            if recording is not None:
+                recording.observe(event)
+                if event.status.is_terminal:
+                    recording.end(forgetting.end(event.order_id))
+                    observe(event)
+
+        wired = wire(self._scenario, self._world, clock, observe if recording is None else record)
+        forgetting = Forgetting(wired.store, wired.settlement, self._world)
+        self._began = time.process_time()
         async with anyio.create_task_group() as group:
             group.start_soon(wired.workers.run)
             group.start_soon(wired.deadlines.run)
@@ -129,16 +168,7 @@ class _Run:
             await all_ended.wait()
             await wired.workers.drain(grace_s=0)
             group.cancel_scope.cancel()  # deadlines, and cancellations that come too late
-        return wired.store.logs, began
-
-    def _require_one_end(self, logs: list[list[Event]]) -> None:
-        """Check that every order is there and ended exactly once, at the end of its log."""
-        if len(logs) != self._scenario.orders:
-            raise InvariantViolated(f"{self._scenario.orders} orders were placed, {len(logs)} kept")
-        for log in logs:
-            ends = [event.seq for event in log if event.status.is_terminal]
-            if ends != [len(log)] or [event.seq for event in log] != [*range(1, len(log) + 1)]:
-                raise InvariantViolated(f"order {log[0].order_id} ended at {ends} of {len(log)}")
+        return wired.store.logs
 
 
 def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -75,6 +75,7 @@ class Wired(Struct, frozen=True, kw_only=True):
     engine: Engine
     workers: Workers
     deadlines: Deadlines
+    settlement: SimulatedSettlement
     ends: Ends
     """Of a closed loop."""
 
@@ -156,14 +157,15 @@ def wire(scenario: Scenario, world: World, clock: Clock, observe: Callable[[Even
     is_closed = scenario.arrivals.model == "closed"
     journal = Journal(store, clock, observed if is_closed else observe)
     queue = queue_of(scenario.engine, scenario.orders, store.order)
+    settlement = SimulatedSettlement.of(
+        market, world=world, clock=clock, seed=seed, latency=latency
+    )
     executor = Executor(
         clock=clock,
         venues=simulated_venues(
             market, world=world, clock=clock, seed=seed, latency=latency, unit_price=unit_price
         ),
-        settlement=SimulatedSettlement.of(
-            market, world=world, clock=clock, seed=seed, latency=latency
-        ),
+        settlement=settlement,
         prices=prices,
         store=store,
         journal=journal,
@@ -189,5 +191,6 @@ def wire(scenario: Scenario, world: World, clock: Clock, observe: Callable[[Even
         ),
         workers=workers,
         deadlines=deadlines,
+        settlement=settlement,
         ends=ends,
     )

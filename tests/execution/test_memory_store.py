@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import anyio
+import pytest
 
 from orderengine import virtualtime
+from orderengine.errors import InvariantViolated, UnknownOrder
 from orderengine.execution.memory_store import MemoryEventStore
 from orderengine.execution.ports import Lease
 from tests.execution.fakes import VirtualClock
@@ -58,5 +60,26 @@ def test_logs_stand_in_the_order_of_acceptance() -> None:
         await store.append(claimed(order_id="c"), fence=lease.fence)
         assert [[event.seq for event in log] for log in store.logs] == [[1], [1, 2], [1, 2]]
         assert [log[0].order_id for log in store.logs] == ["b", "a", "c"]
+
+    virtualtime.run(main)
+
+
+def test_what_is_forgotten_is_unknown() -> None:
+    """An ended order is dropped with its lease; one that is open is not dropped."""
+
+    async def main() -> None:
+        store = MemoryEventStore(VirtualClock())
+        for order_id in ("a", "b"):
+            await store.create(accepted(order_id))
+        await store.append(cancelled(2, "a"))
+        assert [event.seq for event in store.forget("a")] == [1, 2]
+        with pytest.raises(InvariantViolated, match="b has not ended"):
+            store.forget("b")
+        with pytest.raises(UnknownOrder):
+            await store.claim("a", "w")
+        with pytest.raises(UnknownOrder):
+            await store.append(cancelled(3, "a"))
+        await store.release("a", 1)
+        assert [log[0].order_id for log in store.logs] == ["b"]
 
     virtualtime.run(main)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -37,7 +38,7 @@ CROWD = scenario("default").replace(
 
 def run(study: Scenario, **changes: object) -> Result:
     """Return a study's result."""
-    return oe.simulate(study, progress=False, **changes)
+    return oe.simulate(study.replace(**changes), progress=False)
 
 
 def claimed(result: Result) -> list[Order]:
@@ -197,7 +198,7 @@ def test_fees_need_sol() -> None:
 # How much slippage is allowed.
 
 
-def tolerance_bps(log: list[Event]) -> list[float]:
+def tolerance_bps(log: Sequence[Event]) -> list[float]:
     """Return the slippage that each signed transaction of an order allows."""
     accepted, found = log[0], []
     assert isinstance(accepted, Accepted)

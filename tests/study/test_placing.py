@@ -23,7 +23,7 @@ QUICK = scenario("default").replace({"orders": 200, "order.cancel_share": 0.0})
 
 def run(study: Scenario, **changes: object) -> Result:
     """Return a study's result."""
-    return oe.simulate(study, progress=False, **changes)
+    return oe.simulate(study.replace(**changes), progress=False)
 
 
 def intended_ns(study: Scenario) -> list[int]:

@@ -39,7 +39,7 @@ from tests.study import sources
 from tests.study.busy import BUSY, busy, events_of
 
 
-def confirmed(result: Result) -> list[tuple[list[Event], Confirmed]]:
+def confirmed(result: Result) -> list[tuple[Sequence[Event], Confirmed]]:
     """Return each filled order's log and its last event."""
     return [(log, log[-1]) for log in result.logs if isinstance(log[-1], Confirmed)]
 
@@ -480,7 +480,7 @@ def test_unknown_change_is_refused() -> None:
 def test_world_that_cannot_open_names_its_field(changes: dict[str, object], said: str) -> None:
     """What only the price can tell is refused by the field's whole path as well."""
     with pytest.raises(InvalidScenario, match=said):
-        oe.simulate("default", progress=False, **changes)
+        oe.simulate(oe.scenario("default").replace(**changes), progress=False)
 
 
 def test_missing_latency_file_is_refused() -> None:

@@ -210,7 +210,7 @@ def test_extends_of_no_scenario_is_refused(name: object) -> None:
     """Only names can be extended, and the error lists them."""
     written = {"a": 1} if isinstance(name, dict) else name
     text = f"extends = {written!r}".replace("'a': 1", "a = 1")
-    with pytest.raises(InvalidScenario, match="extends: expected one of .*default, seed_default"):
+    with pytest.raises(InvalidScenario, match=r"extends: expected one of .*default, seed_default"):
         Scenario.from_toml(text)
 
 

@@ -28,7 +28,8 @@ CONNECTED = MarketConfig(pools=(*DEFAULT_POOLS, *STABLE), prices={"USDT": "1.000
 @cache
 def ran(router: str | Strategy, orders: int = 150, **changes: object) -> Result:
     """Return a study of the default scenario under a strategy."""
-    return oe.simulate("default", orders=orders, engine__router=router, progress=False, **changes)
+    study = oe.scenario("default").replace(orders=orders, engine__router=router, **changes)
+    return oe.simulate(study, progress=False)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
