@@ -23,12 +23,13 @@ from orderengine.market.config import MarketConfig
 from orderengine.market.draws import Draws, key_of
 from orderengine.market.fields import duration_ns
 from orderengine.market.ledger import Ledger
+from orderengine.market.outcomes import ends_of, tried
 from orderengine.market.prices import PricePath
 from orderengine.market.traders.floor import TREASURY
 from orderengine.market.traders.others import Others
 from orderengine.market.traders.sandwich import Attack
-from orderengine.market.transactions import Settled, Transaction, decode_transaction, run_legs
-from orderengine.model.amounts import U64_MAX, format_amount
+from orderengine.market.transactions import Settled, Transaction, decode_transaction
+from orderengine.model.amounts import U64_MAX
 from orderengine.model.order import Mode, Order
 from orderengine.pools import Direction, Pool, Swap, tokens_of
 from orderengine.pools.fixed_point import Q64
@@ -282,7 +283,7 @@ class World:
             return
         user, fee = transaction.user, transaction.network_fee
         if self._has_faucet:
-            self.ledger.issue(user, self._tokens_of(transaction)[0], transaction.amount_in_max)
+            self.ledger.issue(user, ends_of(transaction, self.pools)[0], transaction.amount_in_max)
             self.ledger.issue(user, "SOL", fee)
         if fee > 0 and self.ledger.balance(user, "SOL") < fee:
             return  # nobody to charge: the leader leaves it out, and it expires
@@ -291,7 +292,7 @@ class World:
                 slot=self.slot,
                 height=self.height,
                 landed_at_ns=now_ns,
-                reference_price_x64=self.reference_price_x64(*self._tokens_of(transaction)),
+                reference_price_x64=self.reference_price_x64(*ends_of(transaction, self.pools)),
                 code="SIMULATED_FAILURE",
                 reason="the simulated chain was told to fail some transactions",
             )
@@ -310,30 +311,19 @@ class World:
         self.executions[signature] = execution
 
     def _execute(self, transaction: Transaction, now_ns: int, now_s: int) -> Execution:
-        """Run the legs on copies of the pools' state; keep them only if the limits hold."""
-        sell, buy = self._tokens_of(transaction)
+        """Execute the transaction whole, or not at all."""
+        sell, buy = ends_of(transaction, self.pools)
         price_x64 = self.reference_price_x64(sell, buy)
-        amount_in = amount_out = fee_in = fee_out = 0
-        try:
-            settled = run_legs(transaction.legs, self.pools, now_s)
-        except (Rejected, InvalidAmount) as error:
-            code, reason = error.code, str(error)
-        else:
-            amount_in, amount_out = -settled.changes[sell], settled.changes[buy]
-            fee_in, fee_out = settled.fee_in, settled.fee_out
-            if settled.uncovered:
-                code = "SLIPPAGE"
-                reason = f"the legs spend more {settled.uncovered} than those before them bring"
-            else:
-                code, reason = self._refusal(transaction, sell, buy, amount_in, amount_out)
-        if code:
+        found = tried(transaction, self.pools, self.ledger, now_s)
+        settled = found.settled
+        if settled is None:
             return Execution(
                 slot=self.slot,
                 height=self.height,
                 landed_at_ns=now_ns,
                 reference_price_x64=price_x64,
-                code=code,
-                reason=reason,
+                code=found.code,
+                reason=found.reason,
             )
         self.pools.update(settled.pools)
         self.ledger.settle(transaction.user, settled.changes)
@@ -342,51 +332,17 @@ class World:
             height=self.height,
             landed_at_ns=now_ns,
             reference_price_x64=price_x64,
-            amount_in=amount_in,
-            amount_out=amount_out,
-            fee_in=fee_in,
-            fee_out=fee_out,
+            amount_in=-settled.changes[sell],
+            amount_out=settled.changes[buy],
+            fee_in=settled.fee_in,
+            fee_out=settled.fee_out,
         )
 
     def trial(
         self, transaction: Transaction, pools: Mapping[str, Pool], now_s: int
     ) -> Settled | None:
-        """Return what a transaction would do on these pools, None if it would fail."""
-        sell, buy = self._tokens_of(transaction)
-        try:
-            settled = run_legs(transaction.legs, pools, now_s)
-        except (Rejected, InvalidAmount):
-            return None
-        amount_in, amount_out = -settled.changes[sell], settled.changes[buy]
-        if settled.uncovered or self._refusal(transaction, sell, buy, amount_in, amount_out)[0]:
-            return None
-        return settled
-
-    def _tokens_of(self, transaction: Transaction) -> tuple[str, str]:
-        """Return what is sold and bought: what the first leg spends and the last one brings."""
-        first, last = transaction.legs[0], transaction.legs[-1]
-        return (
-            tokens_of(self.pools[first.pool], first.direction)[0],
-            tokens_of(self.pools[last.pool], last.direction)[1],
-        )
-
-    def _refusal(
-        self, transaction: Transaction, sell: str, buy: str, amount_in: int, amount_out: int
-    ) -> tuple[str, str]:
-        """Return code and reason if the swap may not stand, else two empty strings."""
-        least, most = transaction.amount_out_min, transaction.amount_in_max
-        if amount_out < least:
-            paid, asked = format_amount(amount_out, buy), format_amount(least, buy)
-            return "SLIPPAGE", f"would pay {paid}, at least {asked} was asked"
-        if amount_in > most:
-            cost, allowed = format_amount(amount_in, sell), format_amount(most, sell)
-            return "SLIPPAGE", f"would cost {cost}, at most {allowed} was allowed"
-        needed = amount_in + (transaction.network_fee if sell == "SOL" else 0)
-        held = self.ledger.balance(transaction.user, sell)
-        if held < needed:
-            short = f"{format_amount(needed, sell)} is needed, {format_amount(held, sell)} is held"
-            return "INSUFFICIENT_FUNDS", short
-        return "", ""
+        """Return what a transaction would do on these pools, None if it would revert."""
+        return tried(transaction, pools, self.ledger, now_s).settled
 
     def reference_price_x64(self, sell: str, buy: str) -> int:
         """Return the outside price for a seller of ``sell``: buy units a sell unit, Q64.64.
