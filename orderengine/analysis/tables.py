@@ -36,7 +36,7 @@ __all__ = ["event_table", "order_row", "order_table", "table_of_rows"]
 
 _INSTANT = pl.Datetime("ns", "UTC")
 _X64 = 2**64
-_Ending = Confirmed | Failed | Cancelled | Expired
+_Ending = (Confirmed, Failed, Cancelled, Expired)
 
 _TEXT, _COUNT, _UNITS = pl.String, pl.Int64, pl.UInt64
 _GATHERED: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -157,29 +157,29 @@ def order_row(number: int, log: Sequence[Event]) -> tuple[Any, ...]:
     routed_last_x64: int | None = None
     attempts = fees_failed = 0
     for event in log:
-        if isinstance(event, Routed):
+        if type(event) is Routed:
             routed_at, route = event.at_ns, event.route
             routed_last_x64 = event.reference_price_x64
             routed_first_x64 = routed_last_x64 if routed_first_x64 is None else routed_first_x64
-        elif isinstance(event, Submitted):
+        elif type(event) is Submitted:
             submitted_at = event.at_ns
-        elif isinstance(event, Claimed):
+        elif type(event) is Claimed:
             claimed_at = started_at = event.at_ns
-        elif isinstance(event, AttemptFailed):
+        elif type(event) is AttemptFailed:
             attempts += 1
             fees_failed += event.network_fee
             started_at = max(event.at_ns, event.retry_at_ns)
-        elif isinstance(event, Requoting):
+        elif type(event) is Requoting:
             started_at = max(event.at_ns, started_at or 0)
-    if routed_at is not None and isinstance(last, Confirmed):
+    if routed_at is not None and type(last) is Confirmed:
         started_at = min(started_at or 0, routed_at)
-    if isinstance(last, Failed):
+    if type(last) is Failed:
         fees_failed += last.network_fee
     return (
         number,
         order.order_id,
         last.status,
-        last.code if isinstance(last, Failed) else None,
+        last.code if type(last) is Failed else None,
         sell.symbol,
         buy.symbol,
         f"{base}/{quote}",
@@ -195,7 +195,7 @@ def order_row(number: int, log: Sequence[Event]) -> tuple[Any, ...]:
         started_at,
         routed_at,
         submitted_at,
-        last.landed_at_ns if isinstance(last, Confirmed) else None,
+        last.landed_at_ns if type(last) is Confirmed else None,
         last.at_ns if isinstance(last, _Ending) else None,
         accepted.reference_price_x64 / _X64,
         last.reference_price_x64 / _X64 if isinstance(last, _Ending) else None,
@@ -208,8 +208,8 @@ def order_row(number: int, log: Sequence[Event]) -> tuple[Any, ...]:
 
 def _fill(last: Event, route: Route | None, fees_failed: int, attempts: int) -> tuple[Any, ...]:
     """Return amounts, network fees, attempts, venue, pool, legs and slot."""
-    if not isinstance(last, Confirmed):
-        over = attempts + isinstance(last, Failed)
+    if type(last) is not Confirmed:
+        over = attempts + (type(last) is Failed)
         return (None, None, None, None, fees_failed, fees_failed, over, None, None, None, None)
     legs = () if route is None else route.legs
     return (
@@ -220,8 +220,8 @@ def _fill(last: Event, route: Route | None, fees_failed: int, attempts: int) -> 
         last.network_fee + fees_failed,
         fees_failed,
         attempts + 1,
-        "+".join(sorted({leg.venue for leg in legs})),
-        "+".join(leg.pool for leg in legs),
+        legs[0].venue if len(legs) == 1 else "+".join(sorted({leg.venue for leg in legs})),
+        legs[0].pool if len(legs) == 1 else "+".join([leg.pool for leg in legs]),
         len(legs),
         last.slot,
     )

@@ -85,7 +85,7 @@ def next_step(state: OrderState, now_ns: int, route_age_ns_max: int) -> Step:
         now_ns: the date, nanoseconds since the Unix epoch.
         route_age_ns_max: an older route is not signed any more.
     """
-    if state.is_terminal:
+    if state.status.is_terminal:
         return _DONE
     if state.submitted is not None:
         return Settle(state.submitted)

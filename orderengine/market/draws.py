@@ -92,7 +92,9 @@ class Draws:
 
     def happens(self, chance: float, order: int, k: int = 0) -> bool:
         """Return whether something of this chance (0 to 1) happens; no draw where it is certain."""
-        return chance > 0.0 and (chance >= 1.0 or self.uniform(order, k) < chance)
+        if not 0.0 < chance < 1.0:
+            return chance >= 1.0
+        return self.uniform(order, k) < chance
 
     def normal(self, order: int, k: int = 0) -> float:
         """Return a standard normal deviate."""

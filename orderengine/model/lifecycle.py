@@ -123,8 +123,9 @@ def apply(state: OrderState | None, event: Event) -> OrderState:
         InvariantViolated: the event is another order's, or its number leaves a gap.
     """
     kind = type(event)
-    after = status_after(event.order_id, None if state is None else state.status, kind)
-    if after is not event.status:
+    before = None if state is None else state.status
+    if TRANSITIONS.get((before, _TAGS[kind])) is not event.status:
+        status_after(event.order_id, before, kind)
         raise IllegalEvent(event.order_id, str(event.status), _TAGS[kind])
     if state is None:
         return _begin(event)
