@@ -19,6 +19,9 @@ total  accepted                     confirmed, failed, cancelled or expired
 
 The last attempt starts when the order is claimed; after a failed attempt at that event or at its
 ``retry_at`` if that is later; after a requoting event not before that event.
+
+An order that a full queue refuses ends at the instant it came. It has a ``total`` of 0, but no
+latency: it is left out of the percentiles, for an engine that refuses half would else look fast.
 """
 
 from __future__ import annotations
@@ -27,8 +30,10 @@ import polars as pl
 
 __all__ = [
     "PERCENTILES",
+    "REFUSED",
     "STAGES",
     "STAGE_WORDS",
+    "durations_of",
     "latency_percentiles",
     "nearest_rank",
     "stage_columns",
@@ -47,6 +52,9 @@ STAGE_WORDS = {
     "total": "accepted to the end",
 }
 """What each stage, and the total, is called for people."""
+
+REFUSED = "QUEUE_FULL"
+"""The code of an order that was never let in."""
 
 PERCENTILES = {"p50": 50, "p95": 95, "p99": 99}
 
@@ -83,15 +91,22 @@ def latency_percentiles(table: pl.DataFrame) -> dict[str, dict[str, float | None
     """Return p50, p95 and p99 in milliseconds for each stage and for ``total``.
 
     Stages are ranked over the filled orders, ``total`` over all orders that ended, whatever their
-    status. A percentile is a nearest rank, so it is always one of the observed durations, and is
-    None where no order counts. Milliseconds are the integer nanoseconds divided by 10^6 as a float.
+    status, but those that a full queue refused. A percentile is a nearest rank, so it is always one
+    of the observed durations, and is None where no order counts. Milliseconds are the integer
+    nanoseconds divided by 10^6 as a float.
     """
     found: dict[str, dict[str, float | None]] = {}
     for stage in (*STAGES, "total"):
-        durations_ns = table[f"{stage}_ns"].drop_nulls().sort()
+        durations_ns = durations_of(table, stage).sort()
         ranked = {name: nearest_rank(durations_ns, p) for name, p in PERCENTILES.items()}
         found[stage] = {name: None if ns is None else ns / 1e6 for name, ns in ranked.items()}
     return found
+
+
+def durations_of(table: pl.DataFrame, stage: str) -> pl.Series:
+    """Return how long a stage took, in ns, of each order that counts in its percentiles."""
+    let_in = table.filter(pl.col("code").ne_missing(REFUSED)) if stage == "total" else table
+    return let_in[f"{stage}_ns"].drop_nulls()
 
 
 def nearest_rank(ordered: pl.Series, percent: int) -> float | None:

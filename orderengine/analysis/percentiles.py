@@ -26,7 +26,7 @@ from orderengine.analysis.estimates import (
     estimated,
 )
 from orderengine.analysis.intervals import quantile_of
-from orderengine.analysis.latency import STAGES
+from orderengine.analysis.latency import STAGES, durations_of
 from orderengine.errors import InvalidData
 
 __all__ = ["QUANTILES", "hdr_points", "percentile_table"]
@@ -50,8 +50,9 @@ def percentile_table(
 ) -> pl.DataFrame:
     """Return percentiles in ms for each stage.
 
-    Stages are ranked over filled orders, ``total`` over all that ended. A percentile for which
-    there are too few orders (fewer than 1 / (1 - q)) is left out: it would be the maximum.
+    Stages are ranked over filled orders, ``total`` over all that ended and were let in. A
+    percentile for which there are too few orders (fewer than 1 / (1 - q)) is left out: it would be
+    the maximum.
 
     Columns: ``stage``, ``percentile`` (such as ``p99.9``), ``q``, ``unit`` (``ms``), and the six of
     ``analysis.estimates``; ``method`` is ``order_statistics`` or ``replicates``.
@@ -110,7 +111,7 @@ def _durations_ms(table: pl.DataFrame, stage: str) -> pl.Series:
     name = f"{stage}_ns"
     if name not in table.columns:
         raise InvalidData("the stage", stage, f"one of {', '.join((*STAGES, 'total'))}")
-    return (table[name].drop_nulls() / 1e6).rename(stage)
+    return (durations_of(table, stage) / 1e6).rename(stage)
 
 
 def _ranked(stage: str, q: float) -> Statistic:

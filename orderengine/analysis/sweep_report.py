@@ -101,13 +101,20 @@ def render_sweep_report(  # noqa: PLR0913  (named, each with a default)
         rows = [[name, f"{found}", f"{found.count:,}"] for name, found in differences.items()]
         body += [
             "<section><h2>Difference</h2>",
-            figure("difference", plots.paired_difference(differences)),
+            figure("difference", _difference_chart(differences, known)),
             html_table(["", "difference", "count"], rows),
             "</section>",
         ]
     if known and not table.is_empty():
         body += [_cells(table, by, known), _front(table, by), *_charts(table, by, known)]
     return page(title, [*body, said_at_the_end(told)])
+
+
+def _difference_chart(
+    differences: Mapping[str, Estimate], metrics: Sequence[str]
+) -> plots.AnyChart:
+    units = {plots.unit_of(name) for name in metrics}
+    return plots.paired_difference(differences, units.pop() if len(units) == 1 else "")
 
 
 def _cells(table: pl.DataFrame, by: Sequence[str], metrics: Sequence[str]) -> str:
@@ -129,7 +136,11 @@ def _front(table: pl.DataFrame, by: Sequence[str]) -> str:
     if not by or _COST not in table.columns or _LATENCY not in table.columns:
         return ""
     chart = plots.frontier(frontier(table, by, cost=_COST, latency=_LATENCY), by)
-    return f"<section><h2>Cost against latency</h2>{figure('front', chart)}</section>"
+    return (
+        f"<section><h2>Cost against latency</h2>{figure('front', chart)}"
+        '<p class="note">An order that was not filled costs only what the price moved meanwhile, '
+        "so look at the fill rate, too.</p></section>"
+    )
 
 
 def _charts(table: pl.DataFrame, by: Sequence[str], metrics: Sequence[str]) -> list[str]:

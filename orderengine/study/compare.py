@@ -74,8 +74,8 @@ def compare(  # noqa: PLR0913  (each by name but the first two)
 
     Raises:
         InvalidScenario: a field is wrong, or the two have different numbers of orders.
-        InvalidData: no such metric, or no order that counts in both.
-        InvalidRequest: a run failed; says which and why.
+        InvalidData: the confidence is none, or no order counts in both.
+        InvalidRequest: a run failed, or has no such metric; says which and why.
     """
     both = [chosen if isinstance(chosen, Scenario) else find_scenario(chosen) for chosen in (a, b)]
     count = _REPLICATES if replicates is None else replicates
@@ -89,6 +89,8 @@ def compare(  # noqa: PLR0913  (each by name but the first two)
         )
     if precision is not None and not precision > 0:
         raise InvalidScenario("precision", precision, "more than 0")
+    if not 0 < confidence < 1:
+        raise InvalidData("the confidence", str(confidence), "a number between 0 and 1")
     values = _run(both, count, _Values(metric), Means(executor, workers, _DAY_S), progress)
     return compared(
         both[0],

@@ -14,7 +14,9 @@ the jackknife over blocks, on the logarithm.
 from __future__ import annotations
 
 import math
+import os
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -22,6 +24,8 @@ from msgspec.structs import replace
 
 from orderengine.analysis.intervals import Estimate, mean_of, needed_count, paired_difference_of
 from orderengine.errors import InvalidData
+from orderengine.study.assumptions.sentences import assumptions_of
+from orderengine.study.pairing import batches, correlation, deviation, reduction, welch
 from orderengine.study.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -29,9 +33,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import polars
 
-__all__ = ["Comparison", "compared"]
+    from orderengine.analysis.plots import AnyChart
 
-_BATCHES = 20
+__all__ = ["Comparison", "compared"]
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -69,6 +73,10 @@ class Comparison(Struct, frozen=True, kw_only=True):
     """The same with independent seeds."""
     block_means: tuple[tuple[float, float], ...]
     """(a's, b's) mean a block."""
+    scenario_toml: str
+    """a, as TOML."""
+    assumptions: tuple[str, ...]
+    """What a takes for granted, a sentence each."""
 
     @property
     def table(self) -> polars.DataFrame:
@@ -82,7 +90,29 @@ class Comparison(Struct, frozen=True, kw_only=True):
         """Return all of it as plain values; infinite bounds as None."""
         return {name: _plain(getattr(self, name)) for name in self.__struct_fields__}
 
-    def _lines(self) -> list[tuple[str, str]]:
+    def plot(self) -> AnyChart:
+        """Draw the paired difference and the unpaired one with their intervals."""
+        from orderengine.analysis import plots  # noqa: PLC0415  (loads altair)
+
+        return plots.paired_difference(self.differences, plots.unit_of(self.metric))
+
+    def report(self, path: str | os.PathLike[str], command: str = "") -> Path:
+        """Write a report: one self-contained HTML page, whole or not at all.
+
+        Raises:
+            InvalidData: the path cannot be written.
+        """
+        from orderengine.study.reports import write_comparison_page  # noqa: PLC0415  (as above)
+
+        return write_comparison_page(self, Path(path), command)
+
+    @property
+    def differences(self) -> dict[str, Estimate]:
+        """The difference by pairs, and with the interval that independent seeds would give."""
+        return {"paired": self.difference, "unpaired": self.unpaired}
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return what it prints: heads and words."""
         changes = [f"{field}: {old} → {new}" for field, (old, new) in self.changes.items()]
         over = f"interval over {self.blocks} {_over(self.difference.method)}"
         percent = f"{self.difference.confidence:.0%}"
@@ -97,7 +127,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
             ("variance reduction", _times(self.variance_reduction)),
             ("correlation of a and b", f"{self.correlation:.3f}"),
             (
-                f"orders for ± {self.precision:.3g}",
+                f"orders for ± {_short(self.precision)}",
                 f"{self.orders_needed:,} paired, {self.orders_needed_unpaired:,} unpaired",
             ),
             (
@@ -107,7 +137,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
         ]
 
     def __str__(self) -> str:
-        lines = self._lines()
+        lines = self.lines()
         width = max(len(head) for head, _ in lines)
         return "\n".join([self.metric, *(f"  {head.ljust(width)}  {said}" for head, said in lines)])
 
@@ -115,7 +145,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
         rows = "".join(
             f'<tr><td style="text-align:left">{escape(head)}</td>'
             f'<td style="text-align:left">{escape(said)}</td></tr>'
-            for head, said in self._lines()
+            for head, said in self.lines()
         )
         return f"<table><caption>{escape(self.metric)}</caption>{rows}</table>"
 
@@ -146,7 +176,7 @@ def compared(  # noqa: PLR0913  (each by name but the first four)
         raise InvalidData("metric", "a replicate without a pair", "pairs that count in both runs")
     method = "replicate_means"
     if len(left) == 1 and len(left[0]) > 1:
-        left, right = _batches(left[0]), _batches(right[0])
+        left, right = batches(left[0]), batches(right[0])
         method = "batch_means"
     means_a = np.array([block.mean() for block in left])
     means_b = np.array([block.mean() for block in right])
@@ -155,7 +185,7 @@ def compared(  # noqa: PLR0913  (each by name but the first four)
     wanted = difference.half_width if precision is None else precision
     a_block = orders / blocks
     has_spread = blocks > 1 and math.isfinite(wanted) and wanted > 0
-    sds = (_sd(means_b - means_a), math.hypot(_sd(means_a), _sd(means_b)))
+    sds = (deviation(means_b - means_a), math.hypot(deviation(means_a), deviation(means_b)))
     needed = [
         math.ceil(needed_count(sd, wanted, confidence) * a_block) if has_spread else orders
         for sd in sds
@@ -166,11 +196,11 @@ def compared(  # noqa: PLR0913  (each by name but the first four)
         b=b.name if b.name != a.name else f"{b.name} (changed)",
         changes=_changes(a, b),
         difference=difference,
-        unpaired=_welch(means_a, means_b, confidence),
+        unpaired=welch(means_a, means_b, confidence),
         mean_a=replace(mean_of(means_a, confidence), method=method),
         mean_b=replace(mean_of(means_b, confidence), method=method),
-        variance_reduction=_reduction(means_a, means_b, confidence),
-        correlation=_correlation(means_a, means_b),
+        variance_reduction=reduction(means_a, means_b, confidence),
+        correlation=correlation(means_a, means_b),
         orders=orders,
         replicates=len(of_a),
         blocks=blocks,
@@ -180,69 +210,9 @@ def compared(  # noqa: PLR0913  (each by name but the first four)
         orders_needed=needed[0],
         orders_needed_unpaired=needed[1],
         block_means=tuple(zip(means_a.tolist(), means_b.tolist(), strict=True)),
+        scenario_toml=a.to_toml(),
+        assumptions=tuple(assumptions_of(a)),
     )
-
-
-def _batches(values: npt.NDArray[np.float64]) -> list[npt.NDArray[np.float64]]:
-    """Cut one run into spans of orders that follow one another, equally long up to one."""
-    used = min(_BATCHES, len(values))
-    return [values[k * len(values) // used : (k + 1) * len(values) // used] for k in range(used)]
-
-
-def _sd(values: npt.NDArray[np.float64]) -> float:
-    return float(values.std(ddof=1)) if len(values) > 1 else math.nan
-
-
-def _welch(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], confidence: float) -> Estimate:
-    from scipy.special import stdtrit  # noqa: PLC0415  (part of the extra study)
-
-    n, value = len(a), float(b.mean() - a.mean())
-    half = math.inf
-    if n > 1:
-        of_a, of_b = _sd(a) ** 2 / n, _sd(b) ** 2 / n
-        both = of_a + of_b
-        # By shares of the sum: the squares of tiny variances would be 0.
-        freedom = (n - 1) / ((of_a / both) ** 2 + (of_b / both) ** 2) if both else n - 1
-        half = float(stdtrit(freedom, (1 + confidence) / 2)) * math.sqrt(both)
-    return Estimate(
-        value=value,
-        low=value - half,
-        high=value + half,
-        confidence=confidence,
-        count=n,
-        method="welch",
-    )
-
-
-def _reduction(
-    a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], confidence: float
-) -> Estimate:
-    """Return (s_A² + s_B²) / s_D² with the jackknife's interval on its logarithm."""
-    import numpy as np  # noqa: PLC0415  (part of the extra study)
-
-    def logarithm(of_a: npt.NDArray[np.float64], of_b: npt.NDArray[np.float64]) -> float:
-        apart, together = _sd(of_a) ** 2 + _sd(of_b) ** 2, _sd(of_b - of_a) ** 2
-        return math.log(apart / together) if apart > 0 and together > 0 else math.nan
-
-    n, whole = len(a), logarithm(a, b)
-    low, high = 0.0, math.inf
-    value = math.exp(whole) if math.isfinite(whole) else math.inf
-    if n > 2 and math.isfinite(whole):
-        others = [logarithm(np.delete(a, k), np.delete(b, k)) for k in range(n)]
-        if all(map(math.isfinite, others)):
-            half = mean_of([n * whole - (n - 1) * other for other in others], confidence).half_width
-            low, high = math.exp(whole - half), math.exp(whole + half)
-    return Estimate(
-        value=value, low=low, high=high, confidence=confidence, count=n, method="jackknife_log"
-    )
-
-
-def _correlation(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
-    import numpy as np  # noqa: PLC0415  (part of the extra study)
-
-    if len(a) < 2 or not _sd(a) or not _sd(b):
-        return math.nan
-    return float(np.corrcoef(a, b)[0, 1])
 
 
 def _changes(a: Scenario, b: Scenario) -> dict[str, tuple[str, str]]:
@@ -273,6 +243,10 @@ def _times(factor: Estimate) -> str:
         return "none to tell: all blocks differ by the same"
     bounds = f" [{factor.low:,.1f}, {factor.high:,.1f}]" if factor.low > 0 else ""
     return f"{factor.value:,.1f}{bounds} times fewer orders than with independent seeds"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"
 
 
 def _over(method: str) -> str:

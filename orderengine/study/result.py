@@ -212,6 +212,7 @@ class Result:
                 scenario_toml=scenario.to_toml(),
                 event_log_sha256=self.event_log_sha256,
                 command=command,
+                workers=0 if self.load else scenario.engine.workers,
             ),
             logs=self.logs,
             table=self.orders,
@@ -311,6 +312,30 @@ class Plots:
         from orderengine.analysis import plots  # noqa: PLC0415  (loads altair)
 
         return plots.venues(self._result.orders)
+
+    def hdr_latency(self, *stages: str) -> AnyChart:
+        """Draw latency by percentile into the tail; without a stage, of the whole."""
+        from orderengine.analysis import plots  # noqa: PLC0415  (loads altair)
+
+        return plots.hdr_latency(self._result.orders, stages or ("total",))
+
+    def markout(self, prices: polars.DataFrame | None = None) -> AnyChart:
+        """Draw the price after the fills; None takes the prices that the run's orders saw."""
+        from orderengine.analysis import plots, spreads  # noqa: PLC0415  (loads altair)
+
+        return plots.markout(spreads.markout_table(self._result.orders, prices))
+
+    def cost_by_size(self) -> AnyChart:
+        """Draw the mean shortfall by order size, with intervals."""
+        from orderengine.analysis import plots, sizes  # noqa: PLC0415  (loads altair)
+
+        return plots.cost_by_size(sizes.cost_by_size(self._result.orders))
+
+    def revert_rates(self) -> AnyChart:
+        """Draw why attempts came to nothing, with intervals."""
+        from orderengine.analysis import plots, reverts  # noqa: PLC0415  (loads altair)
+
+        return plots.revert_rates(reverts.revert_table(reverts.attempt_table(self._result.logs)))
 
     def timeline(self, order: str | int) -> AnyChart:
         """Draw one order's life as bars over time."""

@@ -101,6 +101,45 @@ def test_metric_over_draws_a_mean_and_an_interval_a_point() -> None:
     assert "shortfall_bps.mean, bps" in told(chart)
 
 
+@pytest.mark.parametrize("x", ["engine.workers", "engine.router"])
+def test_intervals_of_series_stand_side_by_side(x: str) -> None:
+    """Two series at one place are drawn apart, and their points differ in shape."""
+    color = "engine.router" if x == "engine.workers" else "engine.workers"
+    spec = plots.metric_over(sweep(), x, "shortfall_bps.mean", color).to_dict()
+    points = [layer for layer in spec["layer"] if layer["mark"]["type"] == "point"]
+    offsets = [layer["mark"]["xOffset"] for layer in points]
+    assert len(set(offsets)) == len(points) == sweep()[color].n_unique()
+    assert sum(offsets) == 0
+    shapes = points[0]["encoding"]["shape"]["scale"]
+    assert len(set(shapes["range"])) == len(shapes["domain"]) == len(points)
+
+
+def test_sizes_are_short_words() -> None:
+    """Thousands as k, millions as M, no powers of ten, whatever the size."""
+    table = cost_by_size(order_table(LOGS["many"]()), edges=[0.5, 999.7, 12_345.0, 2.5e6])
+    shown = {row["size"] for row in data_of(plots.cost_by_size(table)) if "size" in row}
+    words = {"below 0.5", "0.5 to 1k", "1k to 12.3k", "12.3k to 2.5M", "from 2.5M"}
+    assert shown
+    assert shown <= words
+
+
+@pytest.mark.parametrize(
+    ("metric", "unit"),
+    [
+        ("latency_ms.total.p95", "ms"),
+        ("shortfall_bps.parts.delay", "bps"),
+        ("queue_ns", "ns"),
+        ("fill_rate", "share"),
+        ("orders", ""),
+    ],
+)
+def test_units_are_those_of_the_name(metric: str, unit: str) -> None:
+    """A difference is drawn with the unit of its metric, and a count without one."""
+    assert plots.unit_of(metric) == unit
+    chart = plots.paired_difference({"paired": estimate(1.0, 0.5, 1.5)}, unit)
+    assert ("difference, " in told(chart)) is bool(unit)
+
+
 def test_metric_over_names_and_one_replicate() -> None:
     """Names have one place each; one replicate has no interval, said by a count of 1."""
     chart = plots.metric_over(sweep(1), "engine.router", "latency_ms.total.p95")
@@ -118,6 +157,22 @@ def test_frontier_joins_and_labels_the_best_cells() -> None:
     assert {row["label"] for row in rows if row.get("on_front")} == {"64, best"}
     assert plots.to_svg(chart).startswith("<svg")
     assert "no cell" in told(plots.frontier(frontier(sweep().clear(), by), by))
+
+
+def test_labels_of_the_front_do_not_hide_each_other() -> None:
+    """Of cells that nearly fall together the fastest is labelled, and one far off, too."""
+    by = ["engine.workers"]
+    cells = [(1, 9.0, 1_000.0), (2, 8.99, 1_001.0), (3, 2.0, 9_000.0)]
+    table = pl.DataFrame(
+        [
+            {"engine.workers": n, "shortfall_bps.mean": cost, "latency_ms.total.p95": latency}
+            for n, cost, latency in cells
+        ]
+    )
+    spec = plots.frontier(frontier(table, by), by).to_dict()
+    text = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "text")
+    labelled = spec["datasets"][text["data"]["name"]]
+    assert [row["label"] for row in labelled] == ["1", "3"]
 
 
 def test_paired_difference_fills_the_points_that_differ() -> None:

@@ -8,12 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orderengine.analysis.latency import (
+    REFUSED,
     STAGES,
     latency_percentiles,
     nearest_rank,
 )
+from orderengine.analysis.percentiles import percentile_table
 from orderengine.analysis.tables import order_table
-from orderengine.model.events import AttemptFailed, Claimed, Confirmed, Event, Requoting
+from orderengine.errors import QueueFull
+from orderengine.model.events import AttemptFailed, Claimed, Confirmed, Event, Failed, Requoting
 from orderengine.model.order import Quote
 from tests.analysis.logs import (
     MS,
@@ -127,6 +130,23 @@ def test_nearest_rank_covers_its_percentage(values: list[int], percent: int) -> 
     assert found in values
     assert 100 * sum(v <= found for v in values) >= percent * len(values)
     assert 100 * sum(v < found for v in values) < percent * len(values)
+
+
+def test_orders_that_were_never_let_in_have_no_latency() -> None:
+    """A full queue's refusals end at once; they lower no percentile, here or in the tables."""
+    filled = filled_log(an_order(), price=2**63, amounts=(10, 5)).events
+    refused = Log(an_order()).add(
+        Failed, START_NS, code=QueueFull.code, reason="full", reference_price_x64=2**63
+    )
+    other = Log(an_order()).add(
+        Failed, START_NS + 9 * MS, code="NO_ROUTE", reason="none", reference_price_x64=2**63
+    )
+    table = order_table([filled, refused.events, refused.events, other.events])
+    assert table["total_ns"].to_list() == [15 * MS, 0, 0, 9 * MS]
+    assert latency_percentiles(table)["total"] == {"p50": 9.0, "p95": 15.0, "p99": 15.0}
+    ranked = percentile_table(table, ["total"], {"p50": 0.5})
+    assert ranked.select("value", "count").row(0) == (9.0, 2)
+    assert QueueFull.code == REFUSED
 
 
 def test_percentiles_are_milliseconds_or_none() -> None:

@@ -71,6 +71,14 @@ def test_the_reduction_is_what_theory_says(shared: float) -> None:
     assert covered >= 50  # of 60 at 95 %: fewer than 1 in 1,000 times by chance
 
 
+def test_hardly_any_spread_is_not_none() -> None:
+    """Blocks that differ by a denormal number have an interval, and no division by zero."""
+    tiny = [np.array([k * 1e-160]) for k in range(4)]
+    found = of_values(tiny, [2 * block for block in tiny])
+    assert found.unpaired.low <= found.unpaired.value <= found.unpaired.high
+    assert math.isfinite(found.unpaired.half_width)
+
+
 def test_the_needed_orders_give_the_wanted_precision() -> None:
     """The t interval over so many blocks is narrow enough, and over one fewer it is not."""
     a, b = drawn(0.9, 10)

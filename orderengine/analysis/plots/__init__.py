@@ -10,7 +10,7 @@ from orderengine.analysis.plots.distributions import latency, shortfall, venues
 from orderengine.analysis.plots.figures import cost_by_size, markout, queueing, revert_rates
 from orderengine.analysis.plots.over_time import in_flight, price, timeline
 from orderengine.analysis.plots.routes import legs, route
-from orderengine.analysis.plots.sweeps import frontier, metric_over, paired_difference
+from orderengine.analysis.plots.sweeps import frontier, metric_over, paired_difference, unit_of
 from orderengine.analysis.plots.tails import hdr_latency
 from orderengine.analysis.plots.theme import AnyChart, save, to_pdf, to_png, to_svg
 
@@ -35,5 +35,6 @@ __all__ = [
     "to_pdf",
     "to_png",
     "to_svg",
+    "unit_of",
     "venues",
 ]

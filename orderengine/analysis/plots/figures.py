@@ -20,7 +20,7 @@ _METHODS = {
     "replicates": "over runs",
     "sections": "over spans of one run",
     "order_statistics": "between order statistics",
-    "wilson": "Wilson's, of independent attempts",
+    "wilson": "by Wilson's formula, which takes attempts for independent",
 }
 
 
@@ -190,8 +190,14 @@ def _method(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _range(low: float | None, high: float | None) -> str:
-    if low is None and high is None:
-        return "all sizes"
     if low is None:
-        return f"below {high:.3g}"
-    return f"from {low:.3g}" if high is None else f"{low:.3g} to {high:.3g}"
+        return "all sizes" if high is None else f"below {_short(high)}"
+    return f"from {_short(low)}" if high is None else f"{_short(low)} to {_short(high)}"
+
+
+def _short(size: float) -> str:
+    """Return three digits of a size, thousands as k and millions as M."""
+    for unit, word in ((1e6, "M"), (1e3, "k")):
+        if size >= 0.9995 * unit:  # what would round up to the next thousand
+            return f"{size / unit:.3g}{word}"
+    return f"{size:.3g}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import altair as alt
 import polars as pl
@@ -20,16 +20,19 @@ from orderengine.analysis.plots import theme
 from orderengine.analysis.plots.theme import HEIGHT, WIDTH, AnyChart
 from orderengine.analysis.wording import count
 
-__all__ = ["frontier", "metric_over", "paired_difference"]
+__all__ = ["frontier", "metric_over", "paired_difference", "unit_of"]
 
 _UNITS = {
-    "latency_ms": "ms",
-    "shortfall_bps": "bps",
     "fill_rate": "share",
     "filled_per_second": "1/s",
 }
 _LABELS_MAX = 12
 _WIDE = 16
+_LABEL_SIZE = (110, 16)
+"""Pixels that a label of the front takes, about."""
+_STEP = 9
+"""Pixels between the intervals of two series at one place, so that none hides another."""
+_SHAPES = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down")
 
 
 def metric_over(
@@ -59,21 +62,14 @@ def metric_over(
     is_number = table.schema[x].is_numeric()
     if not is_number:
         rows = [row | {"x": str(row["x"])} for row in rows]
-    axis = _axis(x, [row["x"] for row in rows], is_number=is_number)
     names = list(dict.fromkeys(row["of"] for row in rows))
-    colour, dash = theme.lines("of", names)
-    if color is None:
-        colour, dash = colour.legend(None), dash.legend(None)
-    base = alt.Chart(alt.InlineData(values=rows)).encode(x=axis, color=colour)
-    y = alt.Y("value:Q", title=_titled(metric), scale=alt.Scale(zero=False, padding=6))
-    marks: list[alt.Chart] = [
-        base.mark_rule(strokeWidth=1.6).encode(y="low:Q", y2="high:Q"),
-        base.mark_tick(orient="horizontal", size=9, thickness=1.4).encode(y="low:Q"),
-        base.mark_tick(orient="horizontal", size=9, thickness=1.4).encode(y="high:Q"),
-        base.mark_circle(size=46, opacity=1).encode(y=y),
-    ]
-    line = base.mark_line(strokeWidth=1.3, opacity=0.8).encode(y=y, strokeDash=dash, order="x:Q")
-    marks = [line, *marks] if is_number else marks
+    room = 14 + _STEP * (len(names) - 1) / 2
+    axis = _axis(x, [row["x"] for row in rows], room, is_number=is_number)
+    looks = _looks(names, _titled(metric), is_line=is_number, is_told=color is not None)
+    marks: list[alt.Chart] = []
+    for k, name in enumerate(names):
+        base = alt.Chart(alt.InlineData(values=[row for row in rows if row["of"] == name]))
+        marks += _series_marks(base.encode(x=axis), looks, k, _STEP * (k - (len(names) - 1) / 2))
     counts = sorted(int(many) for many in means["count"])
     runs = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
     told = f"Mean and {100 * confidence:g} % interval of {runs} replicates a point"
@@ -90,7 +86,8 @@ def frontier(
 ) -> AnyChart:
     """Draw each cell's cost against its latency, intervals in both; the front is joined by a line.
 
-    ``front`` is ``frontier.frontier``; up to 12 cells on the front carry their settings as labels.
+    ``front`` is ``frontier.frontier``; up to 12 cells on the front carry their settings as labels,
+    but none that would hide another.
     """
     heading = "Cost against latency"
     rows = front.to_dicts()
@@ -127,7 +124,7 @@ def frontier(
         .encode(x=x, y=y, order="latency:Q")
     )
     labels = (
-        alt.Chart(alt.InlineData(values=best[:_LABELS_MAX]))
+        alt.Chart(alt.InlineData(values=_apart(best, shown)[:_LABELS_MAX]))
         .mark_text(align="left", baseline="bottom", dx=7, dy=-4, fontSize=11.5, color=palette.INK)
         .encode(x=x, y=y, text="label:N")
     )
@@ -136,6 +133,23 @@ def frontier(
     return theme.themed(
         layers.properties(width=WIDTH, height=HEIGHT + 60, title=theme.title(heading, told))
     )
+
+
+def _apart(best: list[dict[str, Any]], shown: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the cells whose labels fit beside each other, the fastest first."""
+    room = {"latency": WIDTH / _LABEL_SIZE[0], "cost": (HEIGHT + 60) / _LABEL_SIZE[1]}
+    spans = {
+        name: max(row[f"{name}_high"] for row in shown) - min(row[f"{name}_low"] for row in shown)
+        for name in room
+    }
+    kept: list[dict[str, Any]] = []
+    for row in best:
+        if not any(
+            all(abs(row[name] - other[name]) * room[name] < spans[name] for name in room)
+            for other in kept
+        ):
+            kept.append(row)
+    return kept
 
 
 _FRONT, _MAYBE, _BEATEN = "on the front", "may be on it", "beaten"
@@ -164,7 +178,7 @@ def paired_difference(differences: Mapping[str, Estimate], unit: str = "bps") ->
             "what:N", sort=None, title=None, axis=alt.Axis(labelColor=palette.INK, labelLimit=260)
         )
     )
-    x = alt.X("value:Q", title=f"difference, {unit}")
+    x = alt.X("value:Q", title=f"difference, {unit}" if unit else "difference")
     zero = (
         alt.Chart(alt.InlineData(values=[{"x": 0}]))
         .mark_rule(color=palette.MUTED, strokeDash=[4, 3])
@@ -198,7 +212,7 @@ def paired_difference(differences: Mapping[str, Estimate], unit: str = "bps") ->
     )
 
 
-def _axis(title: str, values: Sequence[Any], *, is_number: bool) -> alt.X:
+def _axis(title: str, values: Sequence[Any], room: float, *, is_number: bool) -> alt.X:
     """Return the axis of a field: its own values as ticks; logarithmic where they span decades."""
     if not is_number:
         return alt.X("x:N", title=title, sort=None, axis=alt.Axis(labelAngle=0))
@@ -207,9 +221,53 @@ def _axis(title: str, values: Sequence[Any], *, is_number: bool) -> alt.X:
     return alt.X(
         "x:Q",
         title=title,
-        scale=alt.Scale(type="log" if is_wide else "linear", zero=False, nice=False, padding=14),
+        scale=alt.Scale(type="log" if is_wide else "linear", zero=False, nice=False, padding=room),
         axis=alt.Axis(values=ticks, format="~g") if len(ticks) <= _LABELS_MAX else alt.Axis(),
     )
+
+
+class _Looks(NamedTuple):
+    """How a sweep's series are drawn."""
+
+    y: alt.Y
+    colour: alt.Color
+    shape: alt.Shape
+    is_line: bool
+
+
+def _looks(names: Sequence[str], y_title: str, *, is_line: bool, is_told: bool) -> _Looks:
+    """Return colour, dash and shape a series; the legend shows colour and shape."""
+    colours = [palette.SERIES[k % len(palette.SERIES)] for k in range(len(names))]
+    colour = theme.colour("of", names, colours)
+    scale = alt.Scale(
+        domain=list(names), range=[_SHAPES[k % len(_SHAPES)] for k in range(len(names))]
+    )
+    shape = alt.Shape("of:N", title=None, sort=list(names), scale=scale)
+    if not is_told:
+        colour, shape = colour.legend(None), shape.legend(None)
+    else:
+        shape = shape.legend(columns=min(4, len(names)))
+        colour = colour.legend(columns=min(4, len(names)))
+    y = alt.Y("value:Q", title=y_title, scale=alt.Scale(zero=False, padding=6))
+    return _Looks(y, colour, shape, is_line)
+
+
+def _series_marks(base: alt.Chart, looks: _Looks, k: int, offset: float) -> list[alt.Chart]:
+    """Return the line, intervals and points of series k, moved sideways by ``offset`` pixels."""
+    base = base.encode(color=looks.colour)
+    ends = base.mark_tick(orient="horizontal", size=8, thickness=1.4, xOffset=offset)
+    # The dash is the mark's and not an encoding, which would dash the legend's symbols.
+    dash = list(theme.DASHES[k % len(theme.DASHES)])
+    line = base.mark_line(strokeWidth=1.3, opacity=0.8, xOffset=offset, strokeDash=dash)
+    return [
+        *([line.encode(y=looks.y, order="x:Q")] if looks.is_line else []),
+        base.mark_rule(strokeWidth=1.6, xOffset=offset).encode(y="low:Q", y2="high:Q"),
+        ends.encode(y="low:Q"),
+        ends.encode(y="high:Q"),
+        base.mark_point(filled=True, size=50, opacity=1, xOffset=offset).encode(
+            y=looks.y, shape=looks.shape
+        ),
+    ]
 
 
 def _figures(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -224,6 +282,13 @@ def _series(field: str, value: object) -> str:
     return f"{field} = {value!s}"
 
 
+def unit_of(metric: str) -> str:
+    """Return the unit of a column of a sweep's or the orders' table; empty where it has none."""
+    first = metric.split(".", maxsplit=1)[0]
+    ends = (end for end in ("bps", "ns", "ms") if first.endswith(f"_{end}"))
+    return _UNITS.get(first) or next(ends, "")
+
+
 def _titled(metric: str) -> str:
-    unit = _UNITS.get(metric.split(".", maxsplit=1)[0])
+    unit = unit_of(metric)
     return f"{metric}, {unit}" if unit else metric

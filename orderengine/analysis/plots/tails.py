@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from orderengine.analysis.latency import STAGE_WORDS
+from orderengine.analysis.latency import STAGE_WORDS, durations_of
 from orderengine.analysis.percentiles import hdr_points, percentile_table
 from orderengine.analysis.plots import theme
 from orderengine.analysis.plots.theme import HEIGHT, WIDTH, AnyChart
@@ -58,7 +58,7 @@ def hdr_latency(table: pl.DataFrame, stages: Sequence[str] = ("total",)) -> AnyC
     ).encode(x=x, color=colour)
     rule = around.mark_rule(strokeWidth=1.4).encode(y="low:Q", y2="high:Q")
     point = around.mark_circle(size=34, opacity=1).encode(y="value:Q")
-    total = len(table["total_ns"].drop_nulls())
+    total = len(durations_of(table, "total"))
     told = f"{count(total, 'order')} that ended; bars are 95 % intervals between order statistics"
     layers = [line, rule, point] if len(bars) else [line]
     return theme.themed(

@@ -85,7 +85,7 @@ _CONFIG: dict[str, Any] = {
     },
 }
 _LEGEND_ROW = 5
-_DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4], [3, 5])
+DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4], [3, 5])
 
 
 def title(text: str, subtitle: str) -> alt.TitleParams:
@@ -104,7 +104,7 @@ def colour(field: str, names: Iterable[str], colours: Iterable[str]) -> alt.Colo
 def lines(field: str, names: Iterable[str]) -> tuple[alt.Color, alt.StrokeDash]:
     """Return a colour and a dash for each name, so that lines stay apart in grey print."""
     shown = list(names)
-    looks = [(SERIES[k % len(SERIES)], _DASHES[k % len(_DASHES)]) for k in range(len(shown))]
+    looks = [(SERIES[k % len(SERIES)], DASHES[k % len(DASHES)]) for k in range(len(shown))]
     legend = alt.Legend(
         columns=len(shown) if len(shown) <= _LEGEND_ROW else 4,
         symbolType="stroke",

@@ -35,6 +35,10 @@ class Record(Struct, frozen=True, kw_only=True):
     fields: tuple[str, ...]
     points: tuple[tuple[Label, ...], ...]
     replicates: int
+    lead: str = ""
+    """What was studied, in a sentence."""
+    assumptions: tuple[str, ...] = ()
+    """What the scenario takes for granted, before the grid changes it."""
 
 
 class Failure(Struct, frozen=True, kw_only=True):

@@ -136,6 +136,28 @@ class SweepResult:
 
         return metric_over(self.table, over, metric, color)
 
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        metrics: Sequence[str] | None = None,
+        command: str = "",
+    ) -> Path:
+        """Write a report: one self-contained HTML page, whole or not at all.
+
+        Args:
+            path: of the HTML file.
+            metrics: columns of the table to show; None for the headline figures.
+            command: the command line that gives these figures again, shown as it is.
+
+        Raises:
+            InvalidData: the path cannot be written, or no such figure.
+        """
+        for metric in metrics or ():
+            self._require_number(metric)
+        from orderengine.study.reports import write_sweep_page  # noqa: PLC0415  (loads altair)
+
+        return write_sweep_page(self, Path(path), metrics, command)
+
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write ``sweep.parquet``, ``failures.json`` and ``study.json``, each whole or not at all.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from orderengine import __version__
 from orderengine.errors import InvalidScenario
+from orderengine.study.assumptions.sentences import assumptions_of, sentence_of
 from orderengine.study.progress import cell_progress_of
 from orderengine.study.run import scenario as find_scenario
 from orderengine.study.scenario import Scenario
@@ -126,6 +127,8 @@ def _record_of(plan: Plan) -> Record:
         fields=plan.fields,
         points=plan.points,
         replicates=plan.replicates,
+        lead=sentence_of(plan.scenario),
+        assumptions=tuple(assumptions_of(plan.scenario)),
     )
 
 
