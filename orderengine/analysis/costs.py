@@ -47,7 +47,15 @@ import polars as pl
 from orderengine.analysis.latency import nearest_rank
 from orderengine.model.tokens import SOL
 
-__all__ = ["PARTS", "PART_WORDS", "Shortfall", "cost_columns", "shortfall_summary"]
+__all__ = [
+    "PARTS",
+    "PART_WORDS",
+    "Shortfall",
+    "completed_mean",
+    "cost_columns",
+    "counted",
+    "shortfall_summary",
+]
 
 PARTS = ("price_impact", "fees", "delay", "failure")
 """The parts that add up to the shortfall."""
@@ -162,6 +170,26 @@ def shortfall_summary(table: pl.DataFrame) -> Shortfall:
         p95=nearest_rank(totals, 95),
         parts={part: _mean(orders[f"{part}_bps"]) for part in PARTS},
     )
+
+
+def completed_mean(table: pl.DataFrame) -> float | None:
+    """Return the mean cost in bps if each unfilled order were traded after all, at its end.
+
+    An unfilled order then pays, on top of the move of the price until its end, the fees and the
+    price impact that filled orders of the table paid in the mean. The shortfall alone charges it
+    the move only, so a rule that gives up often looks cheap; this figure does not reward that.
+
+    Assumption: unfilled orders could trade at once and like the others. Where it misleads: orders
+    that failed because they are large, or because the market ran, would pay more. None if no order
+    was filled.
+    """
+    orders = counted(table)
+    filled = orders.filter(pl.col("status") == "confirmed")
+    if filled.is_empty():
+        return None
+    trading = (filled["fees_bps"] + filled["price_impact_bps"]).sum() / len(filled)
+    unfilled = len(orders) - len(filled)
+    return (float(orders["shortfall_bps"].sum()) + unfilled * float(trading)) / len(orders)
 
 
 def _mean(values: pl.Series) -> float | None:

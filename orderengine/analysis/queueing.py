@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from orderengine.errors import InvalidAmount
 
-__all__ = ["Mmc", "erlang_b", "erlang_c", "loss_share"]
+__all__ = ["Mmc", "erlang_b", "erlang_c", "loss_share", "workers_needed"]
 
 
 def erlang_b(workers: int, load: float) -> float:
@@ -144,6 +144,27 @@ class Mmc(Struct, frozen=True):
         if 1 - q >= self.waiting_share:
             return 0.0
         return self.service_s / (self.workers - self.load) * math.log(self.waiting_share / (1 - q))
+
+
+def workers_needed(arrivals_per_s: float, service_s: float, wait_s: float, q: float) -> int:
+    """Return the least number of workers with which a share ``q`` of orders waits at most so long.
+
+    Args:
+        arrivals_per_s: mean arrival rate.
+        service_s: mean time that a worker holds an order.
+        wait_s: the wait that is allowed, from 0.
+        q: of orders, from 0, below 1.
+
+    Raises:
+        InvalidAmount: a rate or time is not above 0, the wait below 0, or no such share.
+    """
+    if not 0 <= wait_s < math.inf:
+        raise InvalidAmount("wait_s", wait_s, "at least 0 and finite")
+    _require(1, arrivals_per_s * service_s, least=1)
+    workers = math.floor(arrivals_per_s * service_s) + 1
+    while Mmc(arrivals_per_s, service_s, workers).wait_quantile_s(q) > wait_s:
+        workers += 1
+    return workers
 
 
 def _require(workers: int, load: float, least: int) -> None:

@@ -46,6 +46,7 @@ _SPREADS = {
 _WAITS = {
     "wait_mean": "wait for a worker, mean",
     "wait_p95": "wait for a worker, p95",
+    "wait_p99": "wait for a worker, p99",
     "wait_chance": "chance to wait at all",
     "service_mean": "time with a worker, mean",
     "arrival_rate": "arrivals",

@@ -149,6 +149,16 @@ def test_metric_over_names_and_one_replicate() -> None:
         plots.metric_over(sweep(), "engine.worker", "shortfall_bps.mean")
 
 
+def test_metric_over_durations_stands_on_a_scale() -> None:
+    """In ms, and ticks as people write numbers: 2,000 and not 2e+3."""
+    written = {1: "500ms", 4: "1s", 64: "2s"}
+    waits = sweep().with_columns(wait=pl.col("engine.workers").replace_strict(written))
+    chart = plots.metric_over(waits, "wait", "shortfall_bps.mean")
+    assert {row["x"] for row in data_of(chart) if "x" in row} == {500.0, 1_000.0, 2_000.0}
+    assert "wait, ms" in told(chart)
+    assert ">2,000<" in plots.to_svg(chart)
+
+
 def test_frontier_joins_and_labels_the_best_cells() -> None:
     """More workers are faster and cheaper here, so one cell is the front."""
     by = ["engine.workers", "engine.router"]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderengine.analysis.in_flight import in_flight
-from orderengine.analysis.queueing import Mmc, erlang_b, erlang_c, loss_share
+from orderengine.analysis.queueing import Mmc, erlang_b, erlang_c, loss_share, workers_needed
 from orderengine.errors import InvalidAmount
 from tests.study.busy import BUSY, busy
 
@@ -129,3 +129,25 @@ def test_littles_law_holds_in_every_log() -> None:
     mean_total_s = busy().orders["total_ns"].mean()
     assert isinstance(mean_total_s, float)
     assert area / 1e9 / span_s == pytest.approx(BUSY.orders / span_s * mean_total_s / 1e9)
+
+
+@given(st.floats(0.1, 50), st.floats(0.05, 5), st.floats(0, 10), st.floats(0, 0.999))
+def test_workers_needed_are_the_least_that_do(
+    rate: float, service_s: float, wait_s: float, q: float
+) -> None:
+    """With one fewer the share that waits longer is too large, or the queue grows for ever."""
+    found = workers_needed(rate, service_s, wait_s, q)
+    assert Mmc(rate, service_s, found).wait_quantile_s(q) <= wait_s
+    if found - 1 > rate * service_s:
+        assert Mmc(rate, service_s, found - 1).waits_longer(wait_s) > (1 - q) * (1 - 1e-9)
+    else:
+        assert found - 1 <= rate * service_s < found
+
+
+@pytest.mark.parametrize(
+    ("rate", "wait_s", "q"), [(0.0, 1.0, 0.5), (1.0, -1.0, 0.5), (1.0, 1.0, 1.0)]
+)
+def test_workers_needed_refuses_what_has_no_answer(rate: float, wait_s: float, q: float) -> None:
+    """No arrivals, a wait below 0, and all orders without exception."""
+    with pytest.raises(InvalidAmount):
+        workers_needed(rate, 1.0, wait_s, q)

@@ -42,6 +42,7 @@ def test_a_queue_waits_as_theory_says() -> None:
         "wait_mean": 100.0,
         "wait_chance": 0.5,
         "wait_p95": 100 * np.log(0.5 / 0.05) / 0.5,
+        "wait_p99": 100 * np.log(0.5 / 0.01) / 0.5,
         "service_mean": 100.0,
         "arrival_rate": 5.0,
         "offered_load": 0.5,

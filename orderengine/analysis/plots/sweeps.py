@@ -18,6 +18,7 @@ from orderengine.analysis.frontier import cell_means
 from orderengine.analysis.intervals import Estimate
 from orderengine.analysis.plots import theme
 from orderengine.analysis.plots.theme import HEIGHT, WIDTH, AnyChart
+from orderengine.analysis.scales import on_scale
 from orderengine.analysis.wording import count
 
 __all__ = ["frontier", "metric_over", "paired_difference", "unit_of"]
@@ -25,6 +26,14 @@ __all__ = ["frontier", "metric_over", "paired_difference", "unit_of"]
 _UNITS = {
     "fill_rate": "share",
     "filled_per_second": "1/s",
+    "completed_bps": "bps",
+    "revert_rate": "share of landed",
+    "lost_rate": "share of sent",
+    "unsent_rate": "share of attempts",
+    "wait_mean": "ms",
+    "wait_p95": "ms",
+    "wait_p99": "ms",
+    "service_mean": "ms",
 }
 _LABELS_MAX = 12
 _WIDE = 16
@@ -59,12 +68,15 @@ def metric_over(
     ]
     if not rows:
         return theme.nothing(metric, f"no replicate has {metric}")
-    is_number = table.schema[x].is_numeric()
-    if not is_number:
-        rows = [row | {"x": str(row["x"])} for row in rows]
+    places = pl.Series([row["x"] for row in rows], dtype=table.schema[x])
+    scale = on_scale(places)
+    is_number = scale is not None
+    values, unit = scale or (places.cast(pl.String), "")
+    rows = [row | {"x": value} for row, value in zip(rows, values, strict=True)]
     names = list(dict.fromkeys(row["of"] for row in rows))
     room = 14 + _STEP * (len(names) - 1) / 2
-    axis = _axis(x, [row["x"] for row in rows], room, is_number=is_number)
+    titled = f"{x}, {unit}" if unit else x
+    axis = _axis(titled, values.to_list(), room, is_number=is_number)
     looks = _looks(names, _titled(metric), is_line=is_number, is_told=color is not None)
     marks: list[alt.Chart] = []
     for k, name in enumerate(names):
@@ -222,7 +234,7 @@ def _axis(title: str, values: Sequence[Any], room: float, *, is_number: bool) ->
         "x:Q",
         title=title,
         scale=alt.Scale(type="log" if is_wide else "linear", zero=False, nice=False, padding=room),
-        axis=alt.Axis(values=ticks, format="~g") if len(ticks) <= _LABELS_MAX else alt.Axis(),
+        axis=alt.Axis(values=ticks, format=",~f") if len(ticks) <= _LABELS_MAX else alt.Axis(),
     )
 
 

@@ -113,6 +113,35 @@ class SweepResult:
             found.append(paired_difference_of(left, right, confidence))
         return self._frame("difference", found)
 
+    def slope(
+        self,
+        metric: str,
+        field: str | None = None,
+        *,
+        step: float | str = 1.0,
+        confidence: float = 0.95,
+    ) -> Estimate:
+        """Return by how much a figure rises for one step of a field, along a straight line.
+
+        The line is fitted in each replicate; the interval is Student's t over replicates. Other
+        fields of the grid are averaged over.
+
+        Args:
+            metric: a column of the table.
+            field: of the grid, with numbers or durations; None for its first.
+            step: such as 10, or "100ms" for a field of durations.
+            confidence: of the interval.
+
+        Raises:
+            InvalidData: no such figure or field, or one in words.
+        """
+        from orderengine.analysis.slopes import slope_of  # noqa: PLC0415  (loads polars)
+
+        self._require_number(metric)
+        over = field or next(iter(self.fields), "")
+        self._require_field("slope", over)
+        return slope_of(self.table, over, metric, step=step, confidence=confidence)
+
     def plot(self, metric: str, x: str | None = None, color: str | None = None) -> AnyChart:
         """Draw a figure's mean and 95 % interval over a field of the grid.
 
@@ -130,8 +159,8 @@ class SweepResult:
         if color is None and x is None and len(fields) == 2:
             color = fields[1]
         for field in (over, color):
-            if field is not None and field not in fields:
-                raise InvalidData("plot", repr(field), f"a field of the grid ({', '.join(fields)})")
+            if field is not None:
+                self._require_field("plot", field)
         from orderengine.analysis.plots.sweeps import metric_over  # noqa: PLC0415  (loads altair)
 
         return metric_over(self.table, over, metric, color)
@@ -307,6 +336,11 @@ class SweepResult:
             "count": [estimate.count for estimate in found],
         }
         return pl.DataFrame([*fields, *pl.DataFrame(figures).get_columns()])
+
+    def _require_field(self, asked_by: str, field: str) -> None:
+        if field not in self.fields:
+            expected = f"a field of the grid ({', '.join(self.fields)})"
+            raise InvalidData(asked_by, repr(field), expected)
 
     def _require_number(self, metric: str) -> None:
         apart = {*self.fields, "replicate", "seed"}
