@@ -6,7 +6,7 @@ Everything shown is computed from the events, when it is asked for.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from html import escape
 from itertools import chain
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from orderengine.analysis.plots import AnyChart
     from orderengine.analysis.summary import Summary
     from orderengine.analysis.timeline import Timeline
+    from orderengine.market.traders.sandwich import Attack
     from orderengine.study.load_report import LoadReport
 
 __all__ = ["Plots", "Result", "in_time_order"]
@@ -67,6 +68,7 @@ class Result:
         peak_rss_mb: float,
         supply: dict[str, int],
         prices_sha256: str,
+        attacks: Mapping[str, Attack] | None = None,
         load: LoadReport | None = None,
     ) -> None:
         self.scenario = scenario
@@ -84,6 +86,8 @@ class Result:
         Empty for a live run, whose accounts the client does not see."""
         self.prices_sha256 = prices_sha256
         """SHA-256 of the price file; empty if prices were drawn, or a live run."""
+        self.attacks: dict[str, Attack] = dict(attacks or {})
+        """What the sandwich attacker did, by its victim's signature."""
         self.load = load
         """What the client of a live run measured; None for a study."""
 
@@ -104,6 +108,17 @@ class Result:
         from orderengine.analysis.tables import event_table  # noqa: PLC0415  (loads polars)
 
         return event_table(self.logs)
+
+    @cached_property
+    def attack_table(self) -> polars.DataFrame:
+        """One row an attack: whom, where, what it brought and what it cost the order."""
+        from orderengine.analysis.attacks import attack_table  # noqa: PLC0415  (loads polars)
+
+        rows = [
+            {"signature": signature} | msgspec.structs.asdict(attack)
+            for signature, attack in self.attacks.items()
+        ]
+        return attack_table(rows, self.logs)
 
     @cached_property
     def _summary(self) -> Summary:
@@ -177,8 +192,17 @@ class Result:
             "scenario": self.scenario.name,
             "prices_sha256": self.prices_sha256,
             "supply": {token: str(amount) for token, amount in self.supply.items()},
+            **self._attack_figures(),
             **load,
         }
+
+    def _attack_figures(self) -> dict[str, Any]:
+        """Return what attacks cost, where there is an attacker."""
+        if self.load is not None or self.scenario.market.sandwich.seen_share == 0:
+            return {}
+        from orderengine.analysis.attacks import attack_figures  # noqa: PLC0415  (loads polars)
+
+        return {"attacks": attack_figures(self.attack_table, self.orders)}
 
     def report(self, path: str | os.PathLike[str], command: str = "") -> Path:
         """Write a report: one self-contained HTML page, whole or not at all.

@@ -138,6 +138,7 @@ class _Run:
             peak_rss_mb=peak_rss_mb(),
             supply=supply,
             prices_sha256=file_sha256(price.file) if price.model == "trace" else "",
+            attacks=self._world.attacks,
         )
 
     async def _main(self, recording: DiskRecording | None) -> list[list[Event]]:

@@ -165,14 +165,17 @@ def test_frontier_joins_and_labels_the_best_cells() -> None:
     chart = plots.frontier(frontier(sweep(), by), by)
     rows = data_of(chart)
     assert {row["label"] for row in rows if row.get("on_front")} == {"64, best"}
+    assert {row["label"] for row in rows if set(row) == {"latency", "cost", "label"}} == {
+        f"{workers}, {router}" for workers in (1, 4, 64) for router in ("best", "split")
+    }
     assert plots.to_svg(chart).startswith("<svg")
     assert "no cell" in told(plots.frontier(frontier(sweep().clear(), by), by))
 
 
 def test_labels_of_the_front_do_not_hide_each_other() -> None:
-    """Of cells that nearly fall together the fastest is labelled, and one far off, too."""
+    """Of cells that stand close together the fastest is labelled, and one far off, too."""
     by = ["engine.workers"]
-    cells = [(1, 9.0, 1_000.0), (2, 8.99, 1_001.0), (3, 2.0, 9_000.0)]
+    cells = [(1, 9.0, 1_000.0), (2, 8.8, 1_200.0), (3, 2.0, 9_000.0)]
     table = pl.DataFrame(
         [
             {"engine.workers": n, "shortfall_bps.mean": cost, "latency_ms.total.p95": latency}
@@ -183,6 +186,17 @@ def test_labels_of_the_front_do_not_hide_each_other() -> None:
     text = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "text")
     labelled = spec["datasets"][text["data"]["name"]]
     assert [row["label"] for row in labelled] == ["1", "3"]
+
+
+def test_frontier_gives_cells_at_one_place_one_label() -> None:
+    """Two cells that do the same are named together and not over one another."""
+    twice = pl.concat([sweep(), sweep().with_columns(pl.lit("same").alias("engine.router"))])
+    alike = twice.filter(pl.col("engine.router") != "split").with_columns(
+        pl.col("shortfall_bps.mean").first().over("engine.workers", "seed"),
+    )
+    by = ["engine.workers", "engine.router"]
+    rows = data_of(plots.frontier(frontier(alike, by), by))
+    assert "64, best; 64, same" in {row["label"] for row in rows if "label" in row}
 
 
 def test_paired_difference_fills_the_points_that_differ() -> None:

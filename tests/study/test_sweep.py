@@ -276,6 +276,23 @@ def test_a_mean_has_its_interval_and_points_are_compared_by_replicate() -> None:
     half = 3.182446 * (eight - two).std(ddof=1) / 2
     assert apart["high"] - apart["difference"] == pytest.approx(half, rel=1e-6)
     assert apart["count"] == 4
+    mean = found.estimate("shortfall_bps.mean", {"engine.workers": 8})
+    assert (mean.value, mean.high) == (summary["mean"], summary["high"])
+    paired = found.estimate("shortfall_bps.mean", {"engine.workers": 8}, {"engine.workers": 2})
+    assert (paired.value, paired.high) == (apart["difference"], apart["high"])
+
+
+def test_variants_are_shown_by_their_names() -> None:
+    """In the printed table and on the axis, with the fields in the table alone."""
+    points = [{"variant": "few", "engine.workers": 2}, {"variant": "many", "engine.workers": 8}]
+    found = oe.sweep(SMALL, points, 2, Inline(), progress=False)
+    assert found.table["variant"].to_list() == ["few", "few", "many", "many"]
+    assert found.table["engine.workers"].to_list() == [2, 2, 8, 8]
+    assert "engine.workers" not in str(found)
+    assert found.estimate("fill_rate", {"variant": "few"}).count == 2
+    chart = str(found.plot("fill_rate").to_dict())
+    assert "few" in chart
+    assert "engine.workers" not in chart
 
 
 def test_wrong_questions_are_refused() -> None:
@@ -284,6 +301,7 @@ def test_wrong_questions_are_refused() -> None:
         (lambda: inline().summary("shortfall"), "one of orders, confirmed"),
         (lambda: inline().summary("event_log_sha256"), "one of orders, confirmed"),
         (lambda: inline().differences("fill_rate", {"engine.workers": 2}), "2 such points"),
+        (lambda: inline().estimate("fill_rate", {"engine.workers": 9}), "0 such points"),
         (lambda: inline().plot("fill_rate", "engine.router", "engine"), "a field of the grid"),
     ):
         with pytest.raises(InvalidData) as told:

@@ -53,6 +53,15 @@ def test_a_list_of_points_is_taken_as_it_is() -> None:
     assert found.points == ((4, "best"), (8192, "split"))
 
 
+def test_a_variant_is_what_a_point_is_called() -> None:
+    """It stands first, is no field of the scenario, and no part of what names a run."""
+    found = plan([{"engine.workers": 4, "variant": "few"}, {"variant": "as it is"}])
+    assert found.fields == ("variant", "engine.workers")
+    assert found.points == (("few", 4), ("as it is", 8192))
+    assert [cell.scenario.engine.workers for cell in found.cells] == [4, 8192]
+    assert keys([{"variant": "few", "engine.workers": 4}]) == keys([{"engine.workers": 4}])
+
+
 @given(seed=st.integers(0, 2**63 - 1), replicates=st.integers(1, 20))
 def test_replicates_share_their_seeds_over_the_points(seed: int, replicates: int) -> None:
     """Replicate r has one seed at every point, the first the scenario's own, and none twice."""
@@ -111,6 +120,9 @@ def test_functions_of_one_name_are_told_apart() -> None:
         pytest.param([], 1, "a mapping of fields to lists", id="no points"),
         pytest.param("grid", 1, "a mapping of fields to lists", id="words"),
         pytest.param([["a", 1]], 1, "a mapping of fields to lists", id="no mapping"),
+        pytest.param({"variant": ["a"]}, 1, "a list of points", id="variants of a product"),
+        pytest.param([{"variant": "a"}, {}], 1, "a name of its own", id="no name"),
+        pytest.param([{"variant": "a"}] * 2, 1, "a name of its own", id="one name twice"),
         pytest.param({}, 0, "replicates: expected an integer from 1", id="no replicate"),
         pytest.param({}, 2.0, "replicates: expected an integer from 1", id="half a replicate"),
         pytest.param(

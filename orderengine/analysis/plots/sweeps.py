@@ -98,8 +98,8 @@ def frontier(
 ) -> AnyChart:
     """Draw each cell's cost against its latency, intervals in both; the front is joined by a line.
 
-    ``front`` is ``frontier.frontier``; up to 12 cells on the front carry their settings as labels,
-    but none that would hide another.
+    ``front`` is ``frontier.frontier``. Up to 12 cells carry their settings as labels; of more, only
+    those on the front, again up to 12. Cells at one place share a label, and none hides another.
     """
     heading = "Cost against latency"
     rows = front.to_dicts()
@@ -135,8 +135,9 @@ def frontier(
         .mark_line(color=palette.INK, strokeWidth=1.2, interpolate="step-after")
         .encode(x=x, y=y, order="latency:Q")
     )
+    named = best if len(shown) > _LABELS_MAX else shown
     labels = (
-        alt.Chart(alt.InlineData(values=_apart(best, shown)[:_LABELS_MAX]))
+        alt.Chart(alt.InlineData(values=_apart(_labelled(named), shown)))
         .mark_text(align="left", baseline="bottom", dx=7, dy=-4, fontSize=11.5, color=palette.INK)
         .encode(x=x, y=y, text="label:N")
     )
@@ -162,6 +163,25 @@ def _apart(best: list[dict[str, Any]], shown: list[dict[str, Any]]) -> list[dict
         ):
             kept.append(row)
     return kept
+
+
+def _labelled(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return a row a place, a hundredth of each axis wide, with the labels of all cells there."""
+    spans = [
+        max(row[f"{name}_high"] for row in rows) - min(row[f"{name}_low"] for row in rows)
+        for name in ("latency", "cost")
+    ]
+    places: list[dict[str, Any]] = []
+    for row in rows[:_LABELS_MAX]:
+        at = (row["latency"], row["cost"])
+        for place in places:
+            away = (abs(at[0] - place["latency"]), abs(at[1] - place["cost"]))
+            if all(100 * gap <= span for gap, span in zip(away, spans, strict=True)):
+                place["label"] += f"; {row['label']}"
+                break
+        else:
+            places.append({"latency": at[0], "cost": at[1], "label": row["label"]})
+    return places
 
 
 _FRONT, _MAYBE, _BEATEN = "on the front", "may be on it", "beaten"

@@ -21,14 +21,16 @@ from orderengine.study.scenario import Scenario
 from orderengine.study.scenario_form import to_dict
 from orderengine.study.sweep.identity import Keys
 
-__all__ = ["Cell", "Grid", "Label", "Plan", "plan_of", "replicate_seed"]
+__all__ = ["VARIANT", "Cell", "Grid", "Label", "Plan", "plan_of", "replicate_seed"]
 
 Label = str | int | float | bool
 """What a grid's value is called in tables."""
 
 Grid = Mapping[str, Iterable[Any]] | Sequence[Mapping[str, Any]]
-"""Dotted fields to their values, all combinations; or a list of points, a mapping each."""
+"""Dotted fields to their values, all combinations; or a list of points, a mapping each. In a list,
+``variant`` is no field but what a point is called."""
 
+VARIANT = "variant"
 _CELLS_MAX = 1_000_000
 
 
@@ -75,7 +77,13 @@ def plan_of(scenario: Scenario, grid: Grid, replicates: int, keys: Keys) -> Plan
         if field in {"seed", "name"}:
             expected = "another field: replicates derive their seeds from the scenario's"
             raise InvalidScenario("grid", field, expected)
-    plain = [{field: _Named.value_of(value) for field, value in c.items()} for c in changes]
+    if VARIANT in fields:
+        fields = (VARIANT, *(field for field in fields if field != VARIANT))
+        _require_variants(grid, [change.get(VARIANT) for change in changes])
+    plain = [
+        {field: _Named.value_of(value) for field, value in change.items() if field != VARIANT}
+        for change in changes
+    ]
     at_point = [scenario.replace(change) for change in plain]
     columns = [_labels([_asked(change, field, scenario) for change in changes]) for field in fields]
     points = tuple(zip(*columns, strict=True)) if columns else ((),)
@@ -109,6 +117,15 @@ def plan_of(scenario: Scenario, grid: Grid, replicates: int, keys: Keys) -> Plan
 def replicate_seed(seed: int, replicate: int) -> int:
     """Return the seed of a replicate: of the first the scenario's own, then 63 drawn bits."""
     return seed if replicate == 0 else Draws(seed, "replicate").u64(replicate) >> 1
+
+
+def _require_variants(grid: Grid, names: list[object]) -> None:
+    """Refuse variants of a product, and points of a list that are not each called otherwise."""
+    if isinstance(grid, Mapping):
+        raise InvalidScenario("grid", VARIANT, "a list of points, for points to have names")
+    for number, name in enumerate(names):
+        if not isinstance(name, str) or not name or name in names[:number]:
+            raise InvalidScenario(f"grid.{VARIANT}", name, "a name of its own for each point")
 
 
 class _Named(Struct, frozen=True):

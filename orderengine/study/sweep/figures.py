@@ -34,7 +34,9 @@ class Figures:
         Raises:
             InvalidData: the measure gives no numbers, or a name that is taken.
         """
-        row = flat(result.figures())
+        told = result.figures()
+        del told["supply"]  # in base units of what was given out, and no answer to anything
+        row = flat(told)
         if self._measure is None:
             return row
         own: Any = self._measure(result)

@@ -13,6 +13,7 @@ import msgspec
 
 from orderengine.analysis.targets import replacing
 from orderengine.errors import InvalidData
+from orderengine.study.sweep.cells import VARIANT
 from orderengine.study.sweep.folder import Failure, Record, read_record, write_record
 from orderengine.study.sweep.identity import digest
 from orderengine.study.sweep.table import column
@@ -98,20 +99,26 @@ class SweepResult:
         Raises:
             InvalidData: no such figure, or not one such point.
         """
-        from orderengine.analysis.intervals import paired_difference_of  # noqa: PLC0415
+        return self._frame("difference", self._paired(metric, base, confidence))
 
-        points = [dict(zip(self.fields, point, strict=True)) for point in self.record.points]
-        named = [n for n, at in enumerate(points) if base.items() <= at.items()]
-        if len(named) != 1:
-            raise InvalidData("base", f"{len(named)} such points", "fields that name one point")
-        values = self._values(metric)
-        of_base = values[named[0]]
-        found = []
-        for own in values:
-            both = [replicate for replicate in own if replicate in of_base]
-            left, right = [own[r] for r in both], [of_base[r] for r in both]
-            found.append(paired_difference_of(left, right, confidence))
-        return self._frame("difference", found)
+    def estimate(
+        self,
+        metric: str,
+        point: Mapping[str, object],
+        base: Mapping[str, object] | None = None,
+        confidence: float = 0.95,
+    ) -> Estimate:
+        """Return one point's mean, or how it differs from a base point, with the interval.
+
+        It prints as ``12.3 [11.8, 12.9]``. Intervals are those of ``summary`` and ``differences``.
+
+        Raises:
+            InvalidData: no such figure, or not one such point.
+        """
+        number = self._point("point", point)
+        if base is None:
+            return self._estimates(metric, confidence)[number]
+        return self._paired(metric, base, confidence)[number]
 
     def slope(
         self,
@@ -156,7 +163,7 @@ class SweepResult:
         self._require_number(metric)
         fields = self.fields
         over = x or (fields[0] if fields else "")
-        if color is None and x is None and len(fields) == 2:
+        if color is None and x is None and len(fields) == 2 and over != VARIANT:
             color = fields[1]
         for field in (over, color):
             if field is not None:
@@ -285,11 +292,13 @@ class SweepResult:
     def _shown(self) -> tuple[list[str], list[list[str]]]:
         """Return heads and rows: the fields, then each headline's mean with its 95 % interval."""
         shown = self._headlines()
+        # A variant's name says which fields it has.
+        many = 1 if self.fields[:1] == (VARIANT,) else len(self.fields)
         rows = [
-            [*map(str, point), *(_said(estimates[n]) for estimates in shown.values())]
+            [*map(str, point[:many]), *(_said(estimates[n]) for estimates in shown.values())]
             for n, point in enumerate(self.record.points)
         ]
-        return [*self.fields, *shown], rows
+        return [*self.fields[:many], *shown], rows
 
     def _point_figures(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = [
@@ -311,6 +320,26 @@ class SweepResult:
         from orderengine.analysis.intervals import mean_of  # noqa: PLC0415  (loads NumPy)
 
         return [mean_of(list(values.values()), confidence) for values in self._values(metric)]
+
+    def _paired(self, metric: str, base: Mapping[str, object], confidence: float) -> list[Estimate]:
+        from orderengine.analysis.intervals import paired_difference_of  # noqa: PLC0415
+
+        number, values = self._point("base", base), self._values(metric)
+        of_base = values[number]
+        found = []
+        for own in values:
+            both = [replicate for replicate in own if replicate in of_base]
+            left, right = [own[r] for r in both], [of_base[r] for r in both]
+            found.append(paired_difference_of(left, right, confidence))
+        return found
+
+    def _point(self, what: str, wanted: Mapping[str, object]) -> int:
+        """Return the number of the one point that has these values."""
+        points = [dict(zip(self.fields, point, strict=True)) for point in self.record.points]
+        named = [n for n, at in enumerate(points) if wanted.items() <= at.items()]
+        if len(named) != 1:
+            raise InvalidData(what, f"{len(named)} such points", "fields that name one point")
+        return named[0]
 
     def _values(self, metric: str) -> list[dict[int, float]]:
         """Return each point's values of a figure by replicate, without nulls."""
