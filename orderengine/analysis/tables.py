@@ -126,14 +126,26 @@ def table_of_rows(rows: Sequence[tuple[Any, ...]]) -> pl.DataFrame:
 
 def event_table(logs: Sequence[Sequence[Event]]) -> pl.DataFrame:
     """Return one row an event: number, order_id, seq, type, status, at (UTC, ns)."""
-    tags = {kind: str(kind.__struct_config__.tag) for kind in {type(e) for g in logs for e in g}}
+    numbers: list[int] = []
+    ids: list[str] = []
+    seqs: list[int] = []
+    types: list[str] = []
+    statuses: list[str] = []
+    dates: list[int] = []
+    for number, log in enumerate(logs):  # once: logs may be read from disk as they are asked for
+        numbers += [number] * len(log)
+        ids += [log[0].order_id] * len(log) if log else []
+        seqs += [event.seq for event in log]
+        types += [str(type(event).__struct_config__.tag) for event in log]
+        statuses += [event.status for event in log]
+        dates += [event.at_ns for event in log]
     columns = {
-        "number": pl.Series([n for n, log in enumerate(logs) for _ in log], dtype=pl.Int64),
-        "order_id": pl.Series([e.order_id for log in logs for e in log], dtype=pl.String),
-        "seq": pl.Series([e.seq for log in logs for e in log], dtype=pl.Int64),
-        "type": pl.Series([tags[type(e)] for log in logs for e in log], dtype=pl.String),
-        "status": pl.Series([e.status for log in logs for e in log], dtype=pl.String),
-        "at": pl.Series([e.at_ns for log in logs for e in log], dtype=pl.Int64).cast(_INSTANT),
+        "number": pl.Series(numbers, dtype=pl.Int64),
+        "order_id": pl.Series(ids, dtype=pl.String),
+        "seq": pl.Series(seqs, dtype=pl.Int64),
+        "type": pl.Series(types, dtype=pl.String),
+        "status": pl.Series(statuses, dtype=pl.String),
+        "at": pl.Series(dates, dtype=pl.Int64).cast(_INSTANT),
     }
     return pl.DataFrame(columns)
 

@@ -12,8 +12,8 @@ from orderengine.analysis import palette, plots
 from orderengine.analysis.in_flight import OPEN_STATUSES
 from orderengine.analysis.latency import STAGES
 from orderengine.analysis.tables import order_table
-from orderengine.model.events import Event
-from tests.analysis.logs import an_order, filled_log, seeded_logs, x64
+from orderengine.model.events import Cancelled, Event
+from tests.analysis.logs import MS, START_NS, Log, an_order, filled_log, seeded_logs, x64
 from tests.analysis.test_summary import only_failed
 
 Logs = list[list[Event]]
@@ -30,6 +30,10 @@ LOGS: dict[str, Callable[[], Logs]] = {
     "only_failed": only_failed,
     "one_fill": lambda: [filled_log(an_order(), price=2**63, amounts=(10, 5)).events],
     "one_open": lambda: [filled_log(an_order(), price=2**63, amounts=(10, 5)).events[:1]],
+    "ended_at_once": lambda: [
+        Log(an_order(), at_ns).add(Cancelled, at_ns, reference_price_x64=2**64).events
+        for at_ns in (START_NS, START_NS + MS)
+    ],
     "no_price": lambda: [filled_log(an_order(), price=0, amounts=(10, 5)).events],
 }
 

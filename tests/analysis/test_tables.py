@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -105,3 +107,18 @@ def test_market_of_names_both_sides_alike(
 ) -> None:
     """A pair is one market whichever token is sold."""
     assert market_of(sell, buy) == expected
+
+
+def test_event_table_reads_the_logs_once() -> None:
+    """They may stand on disk, where each reading of a large study takes a minute."""
+
+    class Counted(list[list[Event]]):
+        readings = 0
+
+        def __iter__(self) -> Iterator[list[Event]]:
+            self.readings += 1
+            return super().__iter__()
+
+    logs = Counted(seeded_logs(5))
+    assert event_table(logs).height == sum(map(len, list(logs)))
+    assert logs.readings == 2  # and once by the line above

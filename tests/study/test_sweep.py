@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import threading  # noqa: TID251  (a lock is what cannot be sent)
-from collections.abc import Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -111,6 +111,30 @@ def test_a_dask_cluster_gives_the_same_table() -> None:
         cluster.close(timeout=10)
 
 
+def test_a_dask_worker_that_dies_loses_no_cell(tmp_path: Path) -> None:
+    """Dask runs its cell again on another one, and the table is the same."""
+    distributed = pytest.importorskip("distributed", reason="the extra cluster is not installed")
+    marker = tmp_path / "died"
+
+    def dies_once(order: Order, quotes: Sequence[Quote]) -> Quote:
+        if not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return worst(order, quotes)
+
+    grid = GRID | {"engine.router": {"best": "best", "worst": dies_once}}
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+    )
+    try:
+        with distributed.Client(cluster, set_as_default=False) as client:
+            found = oe.sweep(SMALL, grid, 2, client, measure=measure, progress=False)
+    finally:
+        cluster.close(timeout=10)
+    assert marker.exists()
+    assert_frame_equal(of_study(found), of_study(inline()), check_exact=True)
+
+
 def test_one_worker_or_three_give_the_same() -> None:
     """How many work at once is nothing that a result depends on."""
     found = [swept(None, workers=workers).sha256 for workers in (1, 3)]
@@ -187,6 +211,59 @@ def test_a_failing_cell_does_not_lose_the_others(executor: Executor | None) -> N
     assert summary["engine.router"].to_list() == ["best", "breaks"]
 
 
+def test_a_function_that_cannot_be_sent_costs_nothing() -> None:
+    """It is told before the first cell runs, wherever in the grid it stands."""
+    lock = threading.Lock()
+
+    def locked(order: Order, quotes: Sequence[Quote]) -> Quote:
+        del order
+        with lock:
+            return quotes[0]
+
+    told: list[int] = []
+    with pytest.raises(InvalidScenario, match="cannot pickle"):
+        oe.sweep(
+            SMALL,
+            {"engine.router": ["best", locked]},
+            2,
+            Inline(),
+            progress=lambda done, *_: told.append(done),
+        )
+    assert told == []
+
+
+class Untellable(Exception):
+    """Fail even at saying why."""
+
+    def __str__(self) -> str:
+        raise TypeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("error", "begins"),
+    [
+        pytest.param(OSError("no file caf\udce9"), "no file caf\\udce9", id="half a character"),
+        pytest.param(ValueError("x" * 1_000_000), "xxx", id="a megabyte"),
+        pytest.param(Untellable(), "an error that cannot be told", id="untellable"),
+    ],
+)
+def test_whatever_an_error_says_the_table_is_written(
+    tmp_path: Path, error: Exception, begins: str
+) -> None:
+    """Names of files may hold half characters, and a message may hold all that was read."""
+
+    def raises(order: Order, quotes: Sequence[Quote]) -> Quote:
+        raise error
+
+    oe.sweep(SMALL, {"engine.router": ["best", raises]}, 1, Inline(), out=tmp_path, progress=False)
+    found = SweepResult.load(tmp_path)
+    assert found.table.height == 1
+    (failure,) = found.failures
+    assert failure.kind == type(error).__name__
+    assert failure.message.startswith(begins)
+    assert (tmp_path / "failures.json").stat().st_size < 50_000
+
+
 def test_a_worker_that_dies_is_one_failed_cell() -> None:
     """It is replaced, and the cells that others were at are not touched."""
     found = oe.sweep(SMALL, {"engine.router": [dies, "best", worst]}, 2, workers=2, progress=False)
@@ -203,6 +280,28 @@ def test_a_broken_pool_is_gone_on_without() -> None:
         )
     assert [failure.kind for failure in found.failures] == ["WorkerDied"] * 2
     assert found.table["engine.router"].to_list() == ["best"] * 2 + ["worst"] * 2
+
+
+class Forgetful(Inline):
+    """Cancel all but the first task, as Dask does when its scheduler is gone."""
+
+    is_gone = False
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run the first, and cancel the others."""
+        if not self.is_gone:
+            self.is_gone = True
+            return super().submit(fn, *args, **kwargs)
+        lost: Future[Any] = Future()
+        lost.cancel()
+        return lost
+
+
+def test_work_that_an_executor_cancels_is_done_without_it() -> None:
+    """No cell fails for it, and the table is the same."""
+    found = swept(Forgetful())
+    assert not found.failures
+    assert_frame_equal(of_study(found), of_study(inline()), check_exact=True)
 
 
 def test_a_cell_that_takes_too_long_is_stopped() -> None:

@@ -28,6 +28,8 @@ def in_flight(logs: Sequence[Sequence[Event]]) -> AnyChart:
     steps = in_flight_steps(logs).with_columns(at_ns=pl.col("at").cast(pl.Int64))
     if len(steps) < 2:
         return theme.nothing(heading, "there are no events over time")
+    if steps["open"].max() == 0:
+        return theme.nothing(heading, "each order ended at the instant at which it came")
     most = steps.select(pl.col("open").arg_max())["open"][0]
     begin_ns, end_ns = steps["at_ns"][0], steps["at_ns"][-1]
     grid = [begin_ns + (end_ns - begin_ns) * k // _INSTANTS for k in range(_INSTANTS + 1)]

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future
 from io import FileIO
 from queue import Empty, SimpleQueue
 from typing import Protocol, cast
@@ -22,7 +22,7 @@ from typing import Protocol, cast
 import msgspec
 
 from orderengine.errors import Unavailable
-from orderengine.study.sweep.task import Done, Failed, run_task
+from orderengine.study.sweep.task import Done, Failed, failed, run_task
 from orderengine.study.sweep.worker import READY, read_frame, write_frame
 
 __all__ = ["Crew", "CrewBroken", "ExecutorCrew", "ProcessCrew"]
@@ -95,16 +95,15 @@ class ExecutorCrew:
 
     def _answer(self, number: int) -> Ended:
         future = self._futures[number]
-        if future.cancelled():
-            error: BaseException | None = CancelledError("the executor cancelled it")
-        else:
-            error = future.exception()
+        if future.cancelled():  # not by us before the end: Dask does so when its scheduler is gone
+            raise CrewBroken("the executor cancelled its work")
+        error = future.exception()
         if isinstance(error, BrokenExecutor):
             raise CrewBroken(str(error))
         del self._futures[number]
         if error is None:
             return number, future.result()
-        return number, Failed(type(error).__name__, str(error))
+        return number, failed(error)
 
     def close(self, *, at_once: bool) -> None:
         """Cancel what has not begun; what has cannot be stopped from here."""

@@ -94,6 +94,8 @@ def sweep(  # noqa: PLR0913  (each by name but the first four)
         shown.update(len(rows), len(failures))
 
     waiting = [cell.number for cell in plan.cells if cell.number not in rows]
+    for number in {plan.cells[number].point: number for number in waiting}.values():
+        pack(number)  # a function that cannot be carried is told now, and not hours later
     with cell_progress_of(progress, len(plan.cells), resumed) as shown:
         if waiting:
             means = Means(executor, workers, cell_s_max)

@@ -18,12 +18,14 @@ from orderengine.study.result import Result
 from orderengine.study.run import simulate
 from orderengine.study.scenario import Scenario
 
-__all__ = ["Done", "Failed", "Probe", "packed", "run_task"]
+__all__ = ["Done", "Failed", "Probe", "failed", "packed", "run_task"]
 
 Probe = Callable[[Result], Any]
 """Takes from a result what is kept of it: plain values."""
 
 _TRACE_LINES_MAX = 30
+_LETTERS_MAX = 10_000
+"""Of a message, and of a trace: they are kept in a file of all failures."""
 
 
 class Done(Struct, frozen=True):
@@ -39,6 +41,20 @@ class Failed(Struct, frozen=True):
     """The error's class, or ``WorkerDied``."""
     message: str
     trace: str = ""
+
+
+def failed(error: BaseException, trace: str = "") -> Failed:
+    """Return the answer of a task that raised; whatever the error says can be written to a file."""
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001  (the user's class, which may fail at this, too)
+        message = "an error that cannot be told"
+    return Failed(type(error).__name__, _writable(message), _writable(trace))
+
+
+def _writable(text: str) -> str:
+    """Return a text without half characters, as file names may have, and not longer than wanted."""
+    return text[:_LETTERS_MAX].encode("utf-8", "backslashreplace").decode()
 
 
 def packed(scenario: Scenario, probe: Probe) -> bytes:
@@ -64,4 +80,4 @@ def run_task(task: bytes) -> Done | Failed:
         return Done(probe(simulate(scenario, progress=False)))
     except Exception as error:  # noqa: BLE001  (one failing cell does not lose the others)
         lines = traceback.format_exc().splitlines()[-_TRACE_LINES_MAX:]
-        return Failed(type(error).__name__, str(error), "\n".join(lines))
+        return failed(error, "\n".join(lines))
