@@ -44,7 +44,8 @@ serve: $(VENV)/.service
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal
-	ORDERENGINE_NOTEBOOK_ORDERS=500 $(BIN)/python -m pytest -q --nbmake --nbmake-timeout=300 notebooks
+	ORDERENGINE_NOTEBOOK_ORDERS=500 $(BIN)/python -m pytest -q -n 2 --dist worksteal --timeout=300 \
+		--nbmake --nbmake-timeout=300 notebooks
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -81,7 +82,8 @@ lock:
 
 notebooks: $(VENV)/.dev
 	$(BIN)/jupytext --quiet --to ipynb --update notebooks/*.py
-	TQDM_DISABLE=1 $(BIN)/python -m pytest -q --nbmake --nbmake-timeout=600 --overwrite notebooks
+	TQDM_DISABLE=1 $(BIN)/python -m pytest -q --timeout=600 --nbmake --nbmake-timeout=600 \
+		--overwrite notebooks
 
 lab: $(VENV)/.lab
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_first_study.ipynb
