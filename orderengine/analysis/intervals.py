@@ -239,7 +239,10 @@ def needed_count(values_or_sd: npt.ArrayLike, half_width: float, confidence: flo
     most = least
     while not is_enough(most):
         most *= 2
-    return bisect_left(range(most + 1), True, lo=least, key=is_enough)
+    while least < most:  # by hand: a range of more than 2^63 has no length
+        middle = (least + most) // 2
+        least, most = (least, middle) if is_enough(middle) else (middle + 1, most)
+    return least
 
 
 def student_quantile(freedom: int, confidence: float) -> float:

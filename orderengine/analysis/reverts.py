@@ -118,8 +118,8 @@ def revert_table(attempts: Tables, confidence: float = 0.95) -> pl.DataFrame:
     - ``fee_per_fill``: lamports paid for reverted transactions of this code, for each fill.
 
     Codes stand by how often they occur over all runs, then by name. One run's spans are of attempts
-    in the order of their orders' arrival. Where a run has no such attempt, or no other, its spans
-    show no spread: the interval is then Wilson's, for independent attempts.
+    in the order of their orders' arrival. Where no attempt is such a one, or all are, neither spans
+    nor runs show a spread: the interval is then Wilson's, for independent attempts of all runs.
     """
     tables = as_tables(attempts)
     rows = []
@@ -141,12 +141,13 @@ def revert_table(attempts: Tables, confidence: float = 0.95) -> pl.DataFrame:
 
 
 def _rate(tables: list[pl.DataFrame], hit: pl.Expr, of: pl.Expr, confidence: float) -> Estimate:
-    """Return a share; with Wilson's interval where one run has none or all of them."""
+    """Return a share; with Wilson's interval where all runs together have none or all of them."""
     counted = [table.filter(of) for table in tables]
     found = estimated(counted, _share(pl.when(hit).then(1), of), confidence)
-    if len(tables) > 1 or found.value not in {0.0, 1.0}:
+    if found.value not in {0.0, 1.0}:
         return found
-    return share_of(round(found.value * found.count), found.count, confidence)
+    total = sum(map(len, counted))
+    return share_of(round(found.value * total), total, confidence)
 
 
 def _share(worth: pl.Expr, of: pl.Expr) -> Statistic:

@@ -53,7 +53,7 @@ class LatencyConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     sigma: float = 0.0
     """Of both lognormals: standard deviation of the logarithm."""
     mean: Duration = "0ms"
-    """Of ``exponential`` and ``gamma``; of the part above the offset."""
+    """Of ``exponential`` and ``gamma``, above 0; of the part above the offset."""
     shape: float = 1.0
     """Of ``gamma``: 1 is exponential, more is narrower. The scale is mean / shape."""
     offset: Duration = "0ms"
@@ -81,6 +81,8 @@ class LatencyConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         for name in ("median", "mean", "offset"):
             duration_ns(name, getattr(self, name))
+        has_mean = self.model not in {"exponential", "gamma"} or duration_ns("mean", self.mean) > 0
+        check("mean", self.mean, has_mean, f"above 0 with the model {self.model}")
         check("sigma", self.sigma, 0 <= self.sigma <= 5, "from 0 to 5")
         check("shape", self.shape, 0.01 <= self.shape <= 10_000, "from 0.01 to 10000")
         low_ns, high_ns = duration_ns("low", self.low), duration_ns("high", self.high)

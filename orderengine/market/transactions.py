@@ -68,6 +68,11 @@ class Transaction(Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """The way it is to be sent; empty for the only one. Kept with it, so that stored bytes say all.
     """
 
+    @property
+    def is_hidden(self) -> bool:
+        """Whether nobody sees it before it lands: a bundle, or what is sent where bundles are."""
+        return self.tip > 0 or self.path == "bundle"
+
 
 class _Bid(Struct, frozen=True, array_like=True, gc=False):
     """Read the front of a transaction, without the rest."""

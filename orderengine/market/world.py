@@ -254,7 +254,7 @@ class World:
         for signature, _ in seen:
             self._forget_attack(signature)
         self.vanished.extend([Vanished(name, execution) for name, execution in reversed(seen)])
-        self._defer([entry for entry in block if self.production.relands(entry[1], self.slot)])
+        self._defer([entry for entry in block if self.production.relands(entry, self.slot)])
 
     def worth_x64(self, name: str) -> int:
         """Return the outside price of a token in the quote token, Q64.64."""
@@ -287,7 +287,8 @@ class World:
             self.ledger.issue(user, "SOL", fee)
         if fee > 0 and self.ledger.balance(user, "SOL") < fee:
             return  # nobody to charge: the leader leaves it out, and it expires
-        if self._draw_fail.happens(self._fail_rate, key_of(signature)):
+        # Drawn by order and attempt: other bytes of the same attempt meet the same luck.
+        if self._draw_fail.happens(self._fail_rate, key_of(transaction.memo or signature)):
             execution = Execution(
                 slot=self.slot,
                 height=self.height,
@@ -297,9 +298,8 @@ class World:
                 reason="the simulated chain was told to fail some transactions",
             )
         else:
-            attacker, is_hidden = self._others.attacker, transaction.path == "bundle"
-            attack = None
-            if attacker and not is_hidden:
+            attacker, attack = self._others.attacker, None
+            if attacker:
                 attack = attacker.before(self, signature, transaction, now_s)
             execution = self._execute(transaction, now_ns, now_s)
             if attacker and attack:

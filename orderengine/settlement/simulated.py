@@ -128,7 +128,7 @@ class SimulatedSettlement:
     def forget(self, signature: str) -> None:
         """Drop what is kept of a transaction; ask it only where no copy of it can land any more."""
         self._sent.pop(signature, None)
-        self._world.executions.pop(signature, None)
+        self._world.executions.pop(signature, None)  # an attack on it stays, for the result
 
     async def sign(self, plan: SwapPlan, until_ns: int) -> Signed | None:
         """Build and sign a transaction that is valid for the next blocks; None at ``until_ns``.

@@ -8,7 +8,7 @@ intended start.
 A refused order is not tried again. A service would store nothing of it; a study writes ``accepted``
 and, at the same instant, ``failed`` with the code QUEUE_FULL, so that an engine which refuses half
 of its orders does not look cheap: they count as unfilled, with what that cost. Where it misleads:
-its total latency is 0, so look at the filled orders' latency, beside the share that was refused.
+it has no latency, so look at the others' beside the share that was refused.
 
 In a closed loop a user's next order is placed a time to think after the last one ended; it is
 accepted as it is sent.
@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from orderengine.errors import QueueFull, UnknownOrder
@@ -50,6 +51,7 @@ class _Placing:
         self._wired = wired
         self._group = group
         self._source = OrderSource(study)
+        self._turn = anyio.Lock() if study.engine.queue_capacity else None
         self._draw_cancel = Draws(study.seed, _CANCELLER)
         self._cancels_after = latency_of(
             study.order.cancel_after, study.seed, "cancel/after", wired.clock
@@ -88,7 +90,19 @@ class _Placing:
             await ended.wait()
 
     async def _place(self, number: int) -> None:
-        """Place one order now."""
+        """Place one order now.
+
+        Where room is bounded, an idle worker takes it before the next one of the same instant asks
+        for room: it need not wait, so it takes none.
+        """
+        if self._turn is None:
+            await self._submit(number)
+            return
+        async with self._turn:
+            await self._submit(number)
+            await anyio.lowlevel.checkpoint()
+
+    async def _submit(self, number: int) -> None:
         study, wired = self._study, self._wired
         world, now_ns = wired.world, wired.clock.now_ns()
         world.advance(now_ns)

@@ -185,6 +185,11 @@ def test_needed_count_takes_a_pilot() -> None:
     assert needed_count(values, 0.1) == needed_count(float(values.std(ddof=1)), 0.1)
 
 
+def test_needed_count_has_no_ceiling() -> None:
+    """A precision that nobody can reach has its number, too: (z · sd / half width) squared."""
+    assert needed_count(1e12, 1e-3) == pytest.approx((stats.norm.ppf(0.975) * 1e15) ** 2)
+
+
 def test_no_values_have_no_figure() -> None:
     """The figure is not a number, the interval is everything, and it shows as a dash."""
     for found in (mean_of([]), quantile_of([], 0.5), batch_mean_of([]), ratio_of([], [])):

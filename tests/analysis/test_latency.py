@@ -142,7 +142,7 @@ def test_orders_that_were_never_let_in_have_no_latency() -> None:
         Failed, START_NS + 9 * MS, code="NO_ROUTE", reason="none", reference_price_x64=2**63
     )
     table = order_table([filled, refused.events, refused.events, other.events])
-    assert table["total_ns"].to_list() == [15 * MS, 0, 0, 9 * MS]
+    assert table["total_ns"].to_list() == [15 * MS, None, None, 9 * MS]
     assert latency_percentiles(table)["total"] == {"p50": 9.0, "p95": 15.0, "p99": 15.0}
     ranked = percentile_table(table, ["total"], {"p50": 0.5})
     assert ranked.select("value", "count").row(0) == (9.0, 2)

@@ -127,6 +127,15 @@ def test_a_rate_of_none_has_wilsons_interval() -> None:
     assert found["method"] == "wilson"
 
 
+def test_a_rate_of_none_in_all_runs_has_wilsons_interval_over_all_attempts() -> None:
+    """Runs that agree on none show no spread, and still prove nothing."""
+    fills = [log for log in seeded_logs(60) if isinstance(log[-1], Confirmed) and len(log) == 5]
+    runs = [attempt_table(fills[:-3]), attempt_table(fills[-3:])]
+    found = rate(revert_table(runs), "revert_rate")
+    assert found["high"] == pytest.approx(share_of(0, len(fills)).high)
+    assert (found["low"], found["count"], found["method"]) == (0.0, len(fills), "wilson")
+
+
 def test_runs_give_an_interval_between_them() -> None:
     """Given one attempt table a run."""
     tables = [attempt_table(seeded_logs(100, seed)) for seed in range(4)]

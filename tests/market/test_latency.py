@@ -158,6 +158,8 @@ def test_attempts_and_orders_have_draws_of_their_own(config: LatencyConfig) -> N
         ({"sigma": 5.1}, "sigma", "from 0 to 5"),
         ({"low": "2ms", "high": "1ms"}, "high", "at least low (2ms)"),
         ({"mean": "5"}, "mean", "a duration with a unit"),
+        ({"model": "exponential", "mean": "0ms"}, "mean", "above 0 with the model exponential"),
+        ({"model": "gamma", "mean": "0ms"}, "mean", "above 0 with the model gamma"),
         ({"offset": "-1ms"}, "offset", "a duration with a unit"),
         ({"shape": 0.0}, "shape", "from 0.01 to 10000"),
         ({"slow_share": 1.5}, "slow_share", "from 0 to 1"),

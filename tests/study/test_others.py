@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 
 import orderengine as oe
-from orderengine.model.events import Confirmed
+from orderengine.model.events import AttemptFailed, Confirmed, Failed
 from orderengine.study.assumptions.sentences import assumptions_of
 from orderengine.study.run import simulate
 from orderengine.study.scenario import Scenario
@@ -33,6 +33,7 @@ EVERYTHING = Scenario().replace(
         "market.liquidity": {"sigma": 0.4, "every": "2s", "flee_bps": 2.0, "recentre": "5s"},
     }
 )
+FATES = {"", "SIMULATED_FAILURE"}
 PROGRAM = """
 import sys
 from orderengine import Scenario, simulate
@@ -108,3 +109,22 @@ def test_what_is_on_is_said(changes: dict[str, object], word: str) -> None:
     """Each model that is turned on stands among the assumptions, and no other study says so."""
     assert word in " ".join(assumptions_of(Scenario().replace(changes)))
     assert word not in " ".join(assumptions_of(Scenario()))
+
+
+def test_whether_an_attempt_fails_does_not_hang_on_its_bytes() -> None:
+    """Two tolerances sign other bytes, and the same first attempts of orders are told to fail."""
+    found = []
+    for bps in (50, 60):
+        study = Scenario().replace(
+            {"orders": 300, "order.slippage_bps": bps, "market.landing.fail_rate": 0.3}
+        )
+        firsts = {}
+        for log in simulate(study, progress=False).logs:
+            for event in log:
+                if isinstance(event, Confirmed | AttemptFailed | Failed):
+                    firsts[event.order_id] = getattr(event, "code", "")
+                    break
+        found.append(firsts)
+    landed = [order for order in found[0] if {found[0][order], found[1][order]} <= FATES]
+    assert len(landed) > 250
+    assert all(found[0][order] == found[1][order] for order in landed)

@@ -86,7 +86,34 @@ def test_a_refused_order_fails_at_once(discipline: str) -> None:
         assert (failed.code, failed.at_ns, failed.network_fee) == ("QUEUE_FULL", accepted.at_ns, 0)
         assert failed.reference_price_x64 == accepted.reference_price_x64
     assert result.figures()["failed"] == len(refused)
+    assert result.orders["total_ns"].null_count() == len(refused)  # no latency of 0 to look fast
     assert any(isinstance(log[-1], Cancelled) for log in result.logs)
+
+
+@pytest.mark.parametrize("discipline", ["lanes", "fifo"])
+@pytest.mark.parametrize(
+    "arrivals", [{"model": "burst"}, {"model": "closed", "users": 40, "think": {"median": "1s"}}]
+)
+def test_an_order_with_an_idle_worker_needs_no_room(
+    arrivals: dict[str, object], discipline: str
+) -> None:
+    """Of 40 orders of one instant 30 find idle workers, four room to wait; six are refused."""
+    study = QUICK.replace(
+        {
+            "orders": 40,
+            "arrivals": arrivals,
+            "order.urgent_share": 0.0,
+            "order.bulk_share": 0.0,
+            "engine.discipline": discipline,
+            "engine.workers": 30,
+            "engine.queue_capacity": 4,
+        }
+    )
+    refused = [log for log in run(study).logs if getattr(log[-1], "code", "") == "QUEUE_FULL"]
+    assert len(refused) == 6
+    assert [log[0].order_id for log in refused] == [
+        order_id_of(study.seed, number) for number in range(34, 40)
+    ]
 
 
 @pytest.mark.parametrize("users", [1, 3, 500])

@@ -58,6 +58,9 @@ def assert_same(written: Result, kept: Result) -> None:
         pytest.param(
             BUSY.replace({"market.landing.drop_rate": 0.9, "engine.resend": "400ms"}), id="resent"
         ),
+        pytest.param(
+            oe.scenario("attacked").replace({"orders": 150, "order.deadline": "20s"}), id="attacked"
+        ),
     ],
 )
 def test_written_run_is_the_run_in_memory(study: Scenario, tmp_path: Path) -> None:
@@ -66,6 +69,7 @@ def test_written_run_is_the_run_in_memory(study: Scenario, tmp_path: Path) -> No
     written = oe.simulate(study, progress=False, out=tmp_path)
     assert names(tmp_path) == FILES
     assert_same(written, kept)
+    assert written.attacks == kept.attacks
     assert_same(oe.load(tmp_path), kept)
 
 

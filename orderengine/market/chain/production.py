@@ -83,9 +83,10 @@ class BlockProduction:
         """Return whether the majority leaves the slot's block behind."""
         return self._draw_fork.happens(self._fork_rate, slot)
 
-    def relands(self, signature: str, slot: int) -> bool:
+    def relands(self, entry: Pending, slot: int) -> bool:
         """Return whether a transaction of a lost block comes into the next one."""
-        return self._draw_reland.happens(self._relands, key_of(signature), slot)
+        _, signature, transaction = entry
+        return self._draw_reland.happens(self._relands, key_of(transaction.memo or signature), slot)
 
     def choose(
         self,

@@ -7,8 +7,8 @@ rate, η the clustering, a = 2^(-slot / half-life) and N_n the trades of slot n:
 
     rate_n = r · (1 - η) + S_n        S_(n+1) = a · S_n + η · (1 - a) · N_n
 
-so each trade draws η others in the mean, and the mean stays r. Where the rate would pass 100 r, or
-10,000 a slot, it stays there.
+S begins at its long mean, r · η. So each trade draws η others in the mean, and the mean is r from
+the first slot on. Where the rate would pass 100 r, or 10,000 a slot, it stays there.
 
 Informed traders know the outside price some slots ahead and trade in its direction (L. R. Glosten
 and P. R. Milgrom, "Bid, ask and transaction prices in a specialist market with heterogeneously
@@ -119,7 +119,8 @@ class Flow:
         self._draw_large = Draws(seed, "flow/large")
         half_life_ns = duration_ns("clustering_half_life", config.clustering_half_life)
         self._decay = 2.0 ** (-slot_ns / half_life_ns)
-        self._excited = 0.0
+        self._excited = config.trades_per_slot * config.clustering
+        """S of the next block; it begins at its long mean, so the mean is r from the start."""
         self._rate_max = min(max(_BURST_MAX * config.trades_per_slot, 1.0), _RATE_MAX)
         self._bounds: tuple[float, ...] = ()
         self._ahead = deepcopy(path) if config.informed_share > 0 else None

@@ -105,18 +105,16 @@ class Attacker:
         signature: str,
         transaction: Transaction,
         now_s: int,
-        *,
-        is_hidden: bool = False,
     ) -> _Bundle | None:
         """Book the front-run, if there is an attack worth it; the victim executes next.
 
-        What is sent on a protected path is hidden.
+        A bundle, and what is sent on the bundles' path, is hidden.
 
         The draw is named by the transaction's memo, order and attempt: two policies that sign
         different bytes are seen alike.
         """
         is_seen = self._draws.happens(self._config.seen_share, key_of(transaction.memo))
-        if is_hidden or not is_seen:
+        if transaction.is_hidden or not is_seen:
             return None
         pools = {leg.pool: floor.pools[leg.pool] for leg in transaction.legs}
         bare = floor.trial(transaction, pools, now_s)

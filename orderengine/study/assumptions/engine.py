@@ -56,7 +56,7 @@ def engine_sentences(engine: EngineConfig) -> list[str]:
         where = "in each lane" if engine.discipline == Plugin("lanes") else "in all"
         said.append(
             f"At most {engine.queue_capacity:,} orders wait {where}; one that finds no room fails "
-            "at once and is not sent again, so its latency is 0."
+            "at once and is not sent again, so it has no latency."
         )
     if engine.slippage == Plugin("volatility"):
         said.append(

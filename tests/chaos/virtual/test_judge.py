@@ -10,7 +10,7 @@ from tests.chaos.virtual.sabotage import SABOTAGES, Sabotage
 from tests.chaos.virtual.shrink import broken_invariants, shrink
 from tests.chaos.virtual.soak import explain, run_seeds, violations_of
 
-SEEDS_MAX = 200
+SEEDS_MAX = 1_000
 
 
 def found_by(sabotage: Sabotage) -> int:

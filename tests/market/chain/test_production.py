@@ -237,6 +237,20 @@ def test_what_a_fork_undid_lands_again_or_not(relands: float) -> None:
         assert 0 < 400 - len(world.executions) < len(vanished)
 
 
+def test_what_a_fork_undid_lands_again_whatever_its_bytes() -> None:
+    """Luck is of order and attempt: transactions of other bytes meet the same."""
+    found = []
+    for amount in (SOL // 100, SOL // 50):
+        world = funded(world_of(CPMM, consensus=replace(TOWER, fork_rate=0.5, fork_relands=0.5)))
+        for number in range(200):
+            sale = sell_sol(f"order{number}:1", amount, last_valid_height=10**6)
+            world.deliver(f"{sale.memo} {amount}", encode_transaction(sale), 1 + number)
+        go_to(world, 250)
+        found.append([signature.split()[0] for signature in world.executions])
+    assert found[0] == found[1]
+    assert 100 < len(found[0]) < 200
+
+
 sales = st.builds(
     lambda number, size, price, limit, user, pool, tip: replace(
         sell_sol(

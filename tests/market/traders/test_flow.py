@@ -104,6 +104,21 @@ def test_clustered_counts_have_the_moments_of_their_process() -> None:
     assert phi * excited + drawn * rate > 0.7  # so that no clustering at all would show
 
 
+def test_clustered_flow_has_its_mean_from_the_start() -> None:
+    """Over 400 seeds the first ten slots have r trades each, as all later ones.
+
+    With clustering 0.9 and a half-life of ten slots a process that began without excitement would
+    have an eighth of them. A count's variance is at most the long-run one, and neighbours share
+    much, so the mean of ten counts is taken to vary as one.
+    """
+    config = replace(SMALL, clustering=0.9)
+    decay = 2.0 ** (-SLOT_NS / 4e9)
+    kick = 0.9 * (1 - decay)
+    variance = 3.0 + kick**2 * 3.0 / (1 - (decay + kick) ** 2)
+    means = [len(watched(config, 10, seed=seed)) / 10 for seed in range(400)]
+    assert abs(sum(means) / 400 - 3.0) < 4.9 * math.sqrt(variance / 400)
+
+
 def test_bursts_have_a_ceiling() -> None:
     """A process near its limit does not run away."""
     config = replace(SMALL, trades_per_slot=0.5, clustering=0.99, clustering_half_life="400ms")

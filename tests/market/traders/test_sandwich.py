@@ -210,16 +210,21 @@ def test_no_attack_leaves_no_trace(config: SandwichConfig, landing: LandingConfi
         assert world.pools == pools
 
 
-def test_what_is_hidden_is_not_attacked() -> None:
-    """A transaction on a protected path is let alone; the same in the open is attacked."""
-    for is_hidden in (True, False):
-        world = world_of(CPMM, sandwich=SEEN)
-        world.ledger.issue("user", "SOL", 1_000 * SOL)
-        attacker = world._others.attacker
-        assert attacker is not None
-        sale = sell_sol("s", 1_000 * SOL, amount_out_min=1)
-        bundle = attacker.before(world, "s", sale, NOW_S, is_hidden=is_hidden)
-        assert (bundle is None) == is_hidden
+@pytest.mark.parametrize(
+    ("path", "tip", "is_hidden"),
+    [("", 0, False), ("rpc", 0, False), ("rpc", 10_000, True), ("bundle", 10_000, True)],
+)
+def test_what_is_hidden_is_not_attacked(path: str, tip: int, is_hidden: bool) -> None:
+    """A bundle, which is what has a tip, is let alone; the same in the open is attacked."""
+    world = world_of(CPMM, sandwich=SEEN)
+    world.ledger.issue("user", "SOL", 1_001 * SOL)
+    sale = replace(
+        sell_sol("s", 1_000 * SOL, amount_out_min=1, network_fee=tip), path=path, tip=tip
+    )
+    deliver(world, sale, 1)
+    go_to(world, 1)
+    assert not world.executions["s"].code
+    assert ("s" not in world.attacks) == is_hidden
 
 
 def test_a_failing_victim_is_let_alone() -> None:
