@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from pathlib import Path
 
 import polars as pl
 
@@ -24,11 +23,10 @@ from orderengine.analysis.page import (
     html_table,
     page,
     said_at_the_end,
-    write_page,
 )
 from orderengine.analysis.wording import count
 
-__all__ = ["METRICS", "render_sweep_report", "write_sweep_report"]
+__all__ = ["METRICS", "render_sweep_report"]
 
 METRICS = (
     "shortfall_bps.mean",
@@ -38,45 +36,6 @@ METRICS = (
 )
 _COST, _LATENCY = "shortfall_bps.mean", "latency_ms.total.p95"
 _SERIES_MAX = 6
-
-
-def write_sweep_report(  # noqa: PLR0913  (named, each with a default)
-    path: Path | str,
-    *,
-    title: str,
-    table: pl.DataFrame,
-    by: Sequence[str],
-    facts: ReportFacts | None = None,
-    metrics: Sequence[str] = METRICS,
-    differences: Mapping[str, Estimate] | None = None,
-    failures: Sequence[str] = (),
-) -> Path:
-    """Write the page, whole or not at all, and return its path.
-
-    Args:
-        path: of the HTML file.
-        title: of the page.
-        table: one row a cell and replicate.
-        by: the columns that tell cells apart.
-        facts: what the table does not say.
-        metrics: columns to show, one a column of figures and one a chart for each field; those that
-            the table lacks are left out.
-        differences: of a comparison, by name, such as paired and unpaired.
-        failures: a sentence a cell that failed.
-
-    Raises:
-        InvalidData: the path cannot be written, or the table lacks a column of ``by``.
-    """
-    text = render_sweep_report(
-        title=title,
-        table=table,
-        by=by,
-        facts=facts,
-        metrics=metrics,
-        differences=differences,
-        failures=failures,
-    )
-    return write_page(path, text)
 
 
 def render_sweep_report(  # noqa: PLR0913  (named, each with a default)
@@ -89,7 +48,21 @@ def render_sweep_report(  # noqa: PLR0913  (named, each with a default)
     differences: Mapping[str, Estimate] | None = None,
     failures: Sequence[str] = (),
 ) -> str:
-    """Return the page as text; the same arguments give the same page."""
+    """Return the page as text; the same arguments give the same page.
+
+    Args:
+        title: of the page.
+        table: one row a cell and replicate.
+        by: the columns that tell cells apart.
+        facts: what the table does not say.
+        metrics: columns to show, one a column of figures and one a chart for each field; those that
+            the table lacks are left out.
+        differences: of a comparison, by name, such as paired and unpaired.
+        failures: a sentence a cell that failed.
+
+    Raises:
+        InvalidData: the table lacks a column of ``by``.
+    """
     known = [name for name in metrics if name in table.columns]
     told = facts or ReportFacts()
     body = [head(title, told)]

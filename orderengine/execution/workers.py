@@ -113,25 +113,25 @@ class Workers:
         """How many orders are held now, where leases are renewed."""
         return len(self._leases)
 
-    async def _work(self, worker: str) -> None:  # noqa: PLR0912  (an error a branch)
+    async def _work(self, worker: str) -> None:
         """Take order after order; where something is unavailable, try the same one again later."""
         pause_s, order_id = _PAUSE_S_MIN, await self._next()
         while order_id is not None:
             fence, is_available = None, True
             try:
-                lease = await self._store.claim(order_id, worker)
-                if lease is not None:  # else another worker has it, or it has ended
-                    fence = lease.fence
-                    self.claimed += 1
-                    self.takeovers += lease.takeovers > 0
-                    if self._renew_s is not None:
-                        self._leases[worker] = (order_id, fence)
-                    if not (self._is_hopeless(lease) and await self._gave_up(order_id, fence)):
-                        await self._executor.execute(order_id, worker, fence, lease.log)
-                    self.ended += 1
-                    fence = None  # the lease of an order that has ended is over
-            except (LeaseLost, UnknownOrder):
-                pass  # one that another worker took over goes on there, and one may be gone
+                # One that another worker took over goes on there, and one may be gone.
+                with suppress(LeaseLost, UnknownOrder):
+                    lease = await self._store.claim(order_id, worker)
+                    if lease is not None:  # else another worker has it, or it has ended
+                        fence = lease.fence
+                        self.claimed += 1
+                        self.takeovers += lease.takeovers > 0
+                        if self._renew_s is not None:
+                            self._leases[worker] = (order_id, fence)
+                        if not (self._is_hopeless(lease) and await self._gave_up(order_id, fence)):
+                            await self._executor.execute(order_id, worker, fence, lease.log)
+                        self.ended += 1
+                        fence = None  # the lease of an order that has ended is over
             except Unavailable:
                 is_available = False
             except Exception as error:

@@ -25,10 +25,10 @@ def write_sweep_page(
     Raises:
         InvalidData: the path cannot be written.
     """
-    from orderengine.analysis.page import ReportFacts  # noqa: PLC0415  (loads altair)
+    from orderengine.analysis.page import ReportFacts, write_page  # noqa: PLC0415  (loads altair)
     from orderengine.analysis.sweep_report import (  # noqa: PLC0415  (loads altair)
         METRICS,
-        write_sweep_report,
+        render_sweep_report,
     )
 
     record = result.record
@@ -44,8 +44,7 @@ def write_sweep_page(
         scenario_toml=record.scenario_toml,
         command=command,
     )
-    return write_sweep_report(
-        path,
+    page = render_sweep_report(
         title=f"Sweep of {record.scenario}",
         table=result.table,
         by=result.fields,
@@ -53,6 +52,7 @@ def write_sweep_page(
         metrics=METRICS if metrics is None else metrics,
         failures=[str(failure) for failure in result.failures],
     )
+    return write_page(path, page)
 
 
 def write_comparison_page(found: Comparison, path: Path, command: str) -> Path:
@@ -63,8 +63,8 @@ def write_comparison_page(found: Comparison, path: Path, command: str) -> Path:
     """
     import polars as pl  # noqa: PLC0415  (part of the extra study)
 
-    from orderengine.analysis.page import ReportFacts  # noqa: PLC0415  (loads altair)
-    from orderengine.analysis.sweep_report import write_sweep_report  # noqa: PLC0415  (as above)
+    from orderengine.analysis.page import ReportFacts, write_page  # noqa: PLC0415  (loads altair)
+    from orderengine.analysis.sweep_report import render_sweep_report  # noqa: PLC0415  (as above)
 
     rows = [
         {"scenario": name, "block": k, found.metric: means[side]}
@@ -78,8 +78,7 @@ def write_comparison_page(found: Comparison, path: Path, command: str) -> Path:
         scenario_toml=found.scenario_toml,
         command=command,
     )
-    return write_sweep_report(
-        path,
+    page = render_sweep_report(
         title=f"{found.metric}: {found.b} against {found.a}",
         table=pl.DataFrame(rows),
         by=["scenario"],
@@ -87,6 +86,7 @@ def write_comparison_page(found: Comparison, path: Path, command: str) -> Path:
         metrics=[found.metric],
         differences=found.differences,
     )
+    return write_page(path, page)
 
 
 def _changes_in_words(changes: Mapping[str, tuple[str, str]]) -> str:

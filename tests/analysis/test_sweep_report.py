@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from orderengine.analysis.intervals import paired_difference_of
-from orderengine.analysis.page import ReportFacts, estimate_words
-from orderengine.analysis.sweep_report import render_sweep_report, write_sweep_report
+from orderengine.analysis.page import ReportFacts, estimate_words, write_page
+from orderengine.analysis.sweep_report import render_sweep_report
 from orderengine.errors import InvalidData
 from tests.analysis.test_figure_plots import sweep
 
@@ -62,14 +62,16 @@ def test_page_of_one_replicate_or_none_shows_no_nan() -> None:
 
 def test_page_is_repeatable_and_written_whole(tmp_path: Path) -> None:
     """The same table gives the same page; ids in it differ."""
-    target = write_sweep_report(tmp_path / "sweep.html", title="x", table=sweep(), by=BY)
+    target = write_page(
+        tmp_path / "sweep.html", render_sweep_report(title="x", table=sweep(), by=BY)
+    )
     html = target.read_text("utf-8")
     assert html == render_sweep_report(title="x", table=sweep(), by=BY)
     ids = re.findall(r'\bid="([^"]+)"', html)
     assert len(ids) == len(set(ids))
     assert list(tmp_path.iterdir()) == [target]
     with pytest.raises(InvalidData):
-        write_sweep_report(tmp_path, title="x", table=sweep(), by=BY)
+        write_page(tmp_path, render_sweep_report(title="x", table=sweep(), by=BY))
 
 
 def test_words_of_estimates_have_dashes_for_open_ends() -> None:

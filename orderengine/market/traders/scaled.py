@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
 
@@ -86,17 +87,11 @@ def _scaled_damm(
 def _scaled_clmm(pool: RaydiumClmmPool, down: Callable[[int], int]) -> Pool:
     spec = pool.to_spec()
     before_a, before_b = vaults_of(replace(spec, vault_a=None, vault_b=None), pool.ladder)
-    ticks, here = tuple(sorted(spec.ticks, key=lambda tick: tick.tick)), spec.tick_current
-    nets = [tick.liquidity_net for tick in ticks]
-    place = sum(tick.tick <= here for tick in ticks)
-    nets, liquidity = _scaled_nets(nets, place, spec.liquidity, down)
+    scaled, liquidity = _scaled_ticks(spec.ticks, spec.tick_current, spec.liquidity, down)
     after = replace(
         spec,
         liquidity=liquidity,
-        ticks=tuple(
-            ClmmTickSpec(tick=tick.tick, liquidity_net=net)
-            for tick, net in zip(ticks, nets, strict=True)
-        ),
+        ticks=tuple(ClmmTickSpec(tick=tick.tick, liquidity_net=net) for tick, net in scaled),
         vault_a=None,
         vault_b=None,
     )
@@ -111,16 +106,12 @@ def _scaled_clmm(pool: RaydiumClmmPool, down: Callable[[int], int]) -> Pool:
 def _scaled_whirlpool(pool: OrcaWhirlpoolPool, down: Callable[[int], int]) -> Pool:
     spec = pool.to_spec()
     before = OrcaWhirlpoolPool.from_spec(replace(spec, vault_a=None, vault_b=None))
-    ticks, here = tuple(sorted(spec.ticks, key=lambda tick: tick.tick)), spec.tick_current
-    nets = [tick.liquidity_net for tick in ticks]
-    place = sum(tick.tick <= here for tick in ticks)
-    nets, liquidity = _scaled_nets(nets, place, spec.liquidity, down)
+    scaled, liquidity = _scaled_ticks(spec.ticks, spec.tick_current, spec.liquidity, down)
     after = replace(
         spec,
         liquidity=liquidity,
         ticks=tuple(
-            WhirlpoolTick(tick.tick, net, down(tick.liquidity_gross))
-            for tick, net in zip(ticks, nets, strict=True)
+            WhirlpoolTick(tick.tick, net, down(tick.liquidity_gross)) for tick, net in scaled
         ),
         vault_a=None,
         vault_b=None,
@@ -133,17 +124,32 @@ def _scaled_whirlpool(pool: OrcaWhirlpoolPool, down: Callable[[int], int]) -> Po
     )
 
 
-def _scaled_nets(
-    nets: Sequence[int], place: int, liquidity: int, down: Callable[[int], int]
-) -> tuple[list[int], int]:
-    """Return nets between scaled ranges, and the liquidity of the one before stop ``place``."""
+class _Tick(Protocol):
+    @property
+    def tick(self) -> int: ...
+
+    @property
+    def liquidity_net(self) -> int: ...
+
+
+T = TypeVar("T", bound=_Tick)
+
+
+def _scaled_ticks(
+    unsorted: Sequence[T], here: int, liquidity: int, down: Callable[[int], int]
+) -> tuple[list[tuple[T, int]], int]:
+    """Return ticks with their nets between scaled ranges, and the liquidity of the present one."""
+    ticks = sorted(unsorted, key=lambda tick: tick.tick)
+    nets = [tick.liquidity_net for tick in ticks]
+    place = sum(tick.tick <= here for tick in ticks)
     ranges = [liquidity] * (len(nets) + 1)
     for stop in range(place, len(nets)):
         ranges[stop + 1] = ranges[stop] + nets[stop]
     for stop in range(place - 1, -1, -1):
         ranges[stop] = ranges[stop + 1] - nets[stop]
     held = [down(amount) for amount in ranges]
-    return [after - before for before, after in pairwise(held)], held[place]
+    scaled = [after - before for before, after in pairwise(held)]
+    return list(zip(ticks, scaled, strict=True)), held[place]
 
 
 def recentred(pool: Pool, config: PoolConfig, numerator: int, denominator: int) -> Pool:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from orderengine.errors import InvalidScenario
+from orderengine.errors import InvalidAmount, InvalidScenario, Rejected
 from orderengine.market.config import FlowConfig
 from orderengine.market.pools import DEFAULT_POOLS
 from orderengine.market.traders.competition import ArbitrageursConfig
@@ -29,7 +29,7 @@ def best_gain(world: World, pool: Pool, price_x64: int) -> int:
             amount = round(1_000 * 1.3**exponent)
             try:
                 swap = pool.swap_exact_in(direction, amount, NOW_S)
-            except Exception:  # noqa: BLE001  (whatever a pool refuses gains nothing)
+            except (Rejected, InvalidAmount):  # what a pool refuses gains nothing
                 break
             if direction is Direction.A_TO_B:
                 worth = swap.amount_out * Q64 - amount * price_x64
